@@ -100,6 +100,9 @@ class Product:
     """None: the object is already in the store under this id (a reused run or an unchanged analysis),
     or was written there by a sink (captures)."""
     origin: Origin
+    object_name: str | None = None
+    """File or folder name inside the object; None = last part of the asset key. Tables of a run carry their arm
+    in it, because the same run may serve arms of other names."""
     checks: tuple[CheckOutcome, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
     """Extra Dagster metadata: figures (numbers), plots (markdown), device time."""

@@ -1,0 +1,15 @@
+"""The studies there are. A new study is one value file here; nothing in this package computes."""
+
+from __future__ import annotations
+
+from squiggle_assets.science.spec import Study
+from squiggle_assets.studies.curriculum_ab import CURRICULUM_AB
+
+STUDIES: dict[str, Study] = {study.name: study for study in (CURRICULUM_AB,)}
+
+
+def study(name: str) -> Study:
+    """The study of that name; ValueError lists the names there are."""
+    if name not in STUDIES:
+        raise ValueError(f"no study {name!r}; there are {sorted(STUDIES)}")
+    return STUDIES[name]

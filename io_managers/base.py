@@ -1,0 +1,137 @@
+"""What the table and the handle IO manager share: storing a Product, finding the pointers of an input.
+
+Here: Product -> object + pointer + metadata, the fence against orphans, named failure of missing partitions.
+Not here: loading by annotation (tables.py, handles.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import dagster as dg
+import polars as pl
+from pydantic import Field
+
+from io_managers.commit import ConflictError
+from io_managers.gate import GateError
+from io_managers.keys import partitions_of
+from io_managers.pointers import DamagedError, ObjectRef, Pointer, partition_name
+from io_managers.provenance import stored_metadata
+from io_managers.store import BlockedError, Store
+from squiggle_assets.schemas.base import Table
+from squiggle_assets.schemas.handles import HandleDraft, Product
+
+REFUSED = (BlockedError, DamagedError, ConflictError, GateError)
+"""Errors that a retry cannot mend."""
+
+
+class StoreIOManager(dg.ConfigurableIOManager):
+    """Stores what assets make under one data root; subclasses say how it is loaded."""
+
+    root: str = Field(description="Data root: a local folder (SQUIGGLE_DATA_ROOT).")
+
+    models: ClassVar[Mapping[str, type[Table]]] = {}
+    """Asset name (last part of the key) -> table model; bound by table_io_manager."""
+
+    @property
+    def store(self) -> Store:
+        """The store under the root."""
+        return Store(self.root)
+
+    def handle_output(self, context: dg.OutputContext, obj: Product) -> None:
+        """Store the product, point the partition at it, and tell the materialisation.
+
+        dg.Failure, not to be retried, for what does not fit its model, conflicts with what is stored, or comes from a
+        run that has already ended (an orphan).
+        """
+        if not isinstance(obj, Product):
+            raise TypeError(
+                f"asset {context.asset_key.to_user_string()} must return a Product, got {type(obj).__name__}"
+            )
+        asset = "/".join(context.asset_key.path)
+        arm, seed = _one_partition(context, asset)
+        origin = obj.origin
+        if (origin.asset, origin.arm, origin.seed) != (asset, arm, seed):
+            raise ValueError(
+                f"origin names {origin.asset} {partition_name(origin.arm, origin.seed)}, but this is the output of "
+                f"{asset} {partition_name(arm, seed)}"
+            )
+        _fence(context)
+        try:
+            ref = self._put(context.asset_key.path[-1], obj)
+        except REFUSED as error:
+            raise refuse(error) from error
+        pointer = self.store.point(asset, arm, seed, ref, origin, obj.checks)
+        model = self.models.get(ref.name) if ref.kind == "table" else None
+        context.add_output_metadata({**stored_metadata(pointer, str(self.store.path(ref)), model), **obj.metadata})
+        context.step_context.set_data_version(context.asset_key, dg.DataVersion(ref.sha256))
+
+    def model(self, name: str) -> type[Table]:
+        """The model of a table; ValueError names the tables there are."""
+        if name not in self.models:
+            raise ValueError(f"no table model for asset {name!r}; there are models for {sorted(self.models)}")
+        return self.models[name]
+
+    def find_all(self, context: dg.InputContext) -> list[Pointer]:
+        """The pointers of all partitions an input maps to, sorted; dg.Failure naming every missing one."""
+        asset = "/".join(context.asset_key.path)
+        wanted = partitions_of(context)
+        found = [self.store.pointer(asset, arm, seed) for arm, seed in wanted]
+        missing = [
+            partition_name(*partition) for partition, pointer in zip(wanted, found, strict=True) if pointer is None
+        ]
+        if missing:
+            raise dg.Failure(
+                f"{asset}: {len(missing)} of {len(wanted)} partitions were never made: {', '.join(missing)}. Make "
+                "them first (`squiggle run`, or materialise them in the UI); fewer runs than planned are never used "
+                "in their place",
+                metadata={"missing": dg.MetadataValue.json(missing), "num_expected": len(wanted)},
+                allow_retries=False,
+            )
+        return [pointer for pointer in found if pointer is not None]
+
+    def _put(self, name: str, product: Product) -> ObjectRef:
+        object_id = product.origin.object_id
+        value = product.value
+        if isinstance(value, pl.DataFrame):
+            return self.store.put_table(object_id, name, value, self.model(name), product.origin)
+        if isinstance(value, HandleDraft):
+            return self.store.put_handle(object_id, name, value, product.origin)
+        if value is not None:
+            raise TypeError(
+                f"asset {name}: a Product holds a DataFrame, a HandleDraft or None, got {type(value).__name__}"
+            )
+        ref = self.store.find(object_id, name)
+        if ref is None:
+            raise DamagedError(f"{name} was reported to be in the store under {object_id}, but it is not there")
+        return ref
+
+
+def _one_partition(context: dg.OutputContext, asset: str) -> tuple[str | None, int | None]:
+    partitions = partitions_of(context)
+    if len(partitions) != 1:
+        raise ValueError(
+            f"{asset}: one step makes one partition, this one has {len(partitions)}; give the asset no single-run "
+            "backfill policy"
+        )
+    return partitions[0]
+
+
+def _fence(context: dg.OutputContext) -> None:
+    """An orphan step, whose run was already given up, must not publish over the one that took its place."""
+    run = context.step_context.instance.get_run_by_id(context.step_context.run_id)
+    if run is not None and run.is_finished:
+        raise dg.Failure(
+            f"run {run.run_id} has already ended ({run.status.value}): this step is an orphan and may not publish",
+            allow_retries=False,
+        )
+
+
+def refuse(error: Exception) -> dg.Failure:
+    """The error as a Failure that Dagster shows whole and does not retry."""
+    return dg.Failure(str(error), allow_retries=False, metadata={"error": type(error).__name__, **_extra(error)})
+
+
+def _extra(error: Exception) -> dict[str, Any]:
+    return {"num_failing": error.num_failing} if isinstance(error, GateError) else {}

@@ -1,0 +1,158 @@
+"""Checkpoints and captures of a run that is still training, under work/<run_id>/.
+
+Here: the folder implementations of science.ports.CheckpointStore and TensorSink, and what becomes of them when the run
+is finished. Not here: what is in a checkpoint (science), the store that takes the finished folders (store.py).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from io_managers import commit, folders
+from io_managers.pointers import DamagedError, ObjectRef
+from io_managers.store import Store
+from squiggle_assets.science.ports import Checkpoint
+from squiggle_assets.science.spec import check_name
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from squiggle_assets.schemas.handles import Origin
+
+_LOG = logging.getLogger("squiggle.checkpoints")
+_NAME = re.compile(r"checkpoint_(?P<step>\d{9})(?P<kept>_kept)?")
+_NUM_LATEST = 2
+_TENSORS = "tensors.safetensors"
+_STATE = "state.json"
+LADDER = "ladder"
+
+
+class FolderCheckpoints:
+    """A science.ports.CheckpointStore: one sealed folder a checkpoint, the newest two and the kept ones stay."""
+
+    def __init__(self, folder: Path, origin: Origin, *, parent: Path | None = None, ops: commit.FileOps = commit.OPS):
+        """Checkpoints of one run.
+
+        Args:
+            folder: work/<run_id>/checkpoints.
+            origin: of the run; enters each manifest.
+            parent: objects/<shorter run>/ladder, the kept checkpoint of a shorter run of the same ladder, if any.
+            ops: the file operations.
+        """
+        self.folder = folder
+        self.skipped: list[str] = []
+        """Damaged checkpoints that were passed over, as messages: part of the run's record."""
+        self._origin = origin
+        self._parent = parent
+        self._ops = ops
+
+    def save(self, checkpoint: Checkpoint, *, keep: bool = False) -> None:
+        """Store it; the same step again replaces it. CommitError names path and remedy, older ones stay whole."""
+        path = self.folder / f"checkpoint_{checkpoint.step:09d}{'_kept' if keep else ''}"
+        if path.exists():
+            self._ops.remove(path)
+
+        def fill(folder: Path) -> None:
+            folders.write_tensors(folder / _TENSORS, checkpoint.tensors)
+            state = json.dumps(checkpoint.state, sort_keys=True, ensure_ascii=False)
+            (folder / _STATE).write_text(state, encoding="utf-8")
+            folders.write_manifest(folder, {"step": checkpoint.step}, self._origin)
+
+        commit.commit_folder(path, fill, same=folders.same_content, ops=self._ops)
+        for old in [found for found in self._paths() if not found.name.endswith("_kept")][:-_NUM_LATEST]:
+            self._ops.remove(old)
+
+    def latest(self) -> Checkpoint | None:
+        """The newest whole checkpoint, or None. A damaged one is passed over, logged and listed in skipped."""
+        for path in reversed(self._paths()):
+            try:
+                return load_checkpoint(path)
+            except DamagedError as error:
+                self.skipped.append(str(error))
+                _LOG.warning("%s; the one before it is used", error)
+        return None
+
+    def ladder(self) -> Checkpoint | None:
+        """The kept checkpoint of the shorter run, or None if there is none; DamagedError if it is not whole."""
+        return None if self._parent is None else load_checkpoint(self._parent)
+
+    def kept(self) -> Path | None:
+        """The folder of the newest kept checkpoint, or None."""
+        found = [path for path in self._paths() if path.name.endswith("_kept")]
+        return found[-1] if found else None
+
+    def _paths(self) -> list[Path]:
+        return sorted(path for path in self.folder.glob("checkpoint_*") if _NAME.fullmatch(path.name))
+
+
+class FolderSink:
+    """A science.ports.TensorSink: one safetensors file a captured step, published whole."""
+
+    def __init__(self, folder: Path, *, ops: commit.FileOps = commit.OPS):
+        self.folder = folder
+        self._ops = ops
+
+    def put(self, step: int, tensors: Mapping[str, Tensor]) -> None:
+        """Store the tensors of one captured step; putting a step again replaces it."""
+        if not 0 <= step <= 999_999:
+            raise ValueError(f"step must be from 0 to 999999, got {step}")
+        path = self.folder / f"step_{step:06d}.safetensors"
+        commit.commit_file(
+            path, lambda temporary: folders.write_tensors(temporary, tensors), replace=True, ops=self._ops
+        )
+
+
+class RunFolder:
+    """work/<run_id>: what a run needs while it trains, and its end."""
+
+    def __init__(self, store: Store, run_id: str, origin: Origin, *, shorter_run: str | None = None):
+        """The work of one run.
+
+        Args:
+            store: where the finished folders go.
+            run_id: of this run.
+            origin: of the run.
+            shorter_run: run_id of the run whose ladder checkpoint this one may extend; ignored if it left none.
+        """
+        self.path = store.root / "work" / check_name(run_id, "run id")
+        ladder = None if shorter_run is None else store.find(shorter_run, LADDER)
+        self.checkpoints = FolderCheckpoints(
+            self.path / "checkpoints", origin, parent=None if ladder is None else store.path(ladder), ops=store.ops
+        )
+        self.captures = FolderSink(self.path / "captures", ops=store.ops)
+        self._store, self._run_id, self._origin = store, run_id, origin
+        for folder in (self.path / "checkpoints", self.path / "captures"):
+            commit.sweep(folder, ops=store.ops)
+
+    def finish(self, meta: Mapping[str, object]) -> ObjectRef:
+        """Adopt the captures (with meta) and the ladder checkpoint into the store, remove the work; the captures.
+
+        May be repeated after a kill: what is already adopted is found. FileNotFoundError if there are no captures.
+        """
+        kept = self.checkpoints.kept()
+        if kept is not None and self._store.find(self._run_id, LADDER) is None:
+            manifest = folders.read_manifest(kept)
+            self._store.adopt_folder(self._run_id, LADDER, kept, manifest["meta"], self._origin)
+        captures = self._store.find(self._run_id, "captures")
+        if captures is None:
+            captures = self._store.adopt_folder(self._run_id, "captures", self.captures.folder, meta, self._origin)
+        self._store.ops.remove(self.path)
+        return captures
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """The checkpoint in a folder, every byte of it verified; DamagedError if it is not whole."""
+    from safetensors.torch import load
+
+    try:
+        manifest = folders.read_manifest(path)
+        tensors, state = (folders.verified_bytes(path, name, manifest) for name in (_TENSORS, _STATE))
+        step = int(manifest["meta"]["step"])
+    except (OSError, ValueError, KeyError) as error:
+        raise DamagedError(f"checkpoint {path} is not whole: {error}") from None
+    return Checkpoint(step=step, tensors=load(tensors), state=json.loads(state))

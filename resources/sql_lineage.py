@@ -1,0 +1,47 @@
+"""Column lineage of SQL models: which columns of which tables a column is made from.
+
+Here: sqlglot's answer, reduced to the tables the model reads. Not here: which tables those are (sql_models).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from resources.sql_models import SqlModel
+
+
+def column_lineage(model: SqlModel, columns: Mapping[str, Sequence[str]]) -> dict[str, list[tuple[str, str]]]:
+    """Column of the model -> the (table, column) pairs that its values come from, sorted, seen through CTEs.
+
+    Only values count: a column that a row was joined, filtered or grouped by is no source, and `count(*)` has none.
+
+    Args:
+        model: whose text is analysed, not run.
+        columns: the columns of every table in model.upstreams, a study column included where there is one.
+
+    Raises:
+        ValueError: an upstream whose columns are not given, or a text that sqlglot cannot resolve, with its words.
+    """
+    from sqlglot import exp
+    from sqlglot.errors import SqlglotError
+    from sqlglot.lineage import lineage
+
+    absent = [table for table in model.upstreams if table not in columns]
+    if absent:
+        raise ValueError(f"{model.name}: the columns of {absent} are not given")
+    schema = {table: dict.fromkeys(columns[table], "unknown") for table in model.upstreams}
+    try:
+        found = lineage(None, model.text, schema=schema, dialect="duckdb")
+    except SqlglotError as error:
+        raise ValueError(f"{model.name}: no lineage: {error}") from error
+    assert isinstance(found, dict)
+    return {
+        column: sorted(
+            {
+                (leaf.source.name, leaf.name.rpartition(".")[2].strip('"'))
+                for leaf in root.walk()
+                if isinstance(leaf.source, exp.Table) and not leaf.downstream
+            }
+        )
+        for column, root in found.items()
+    }

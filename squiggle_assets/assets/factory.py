@@ -1,0 +1,225 @@
+"""From nodes to Dagster assets: the only place where a Node meets Dagster.
+
+Here: partitions, mappings, metadata, the order find -> lock -> compute -> check -> hand over.
+Not here: what any asset computes (the noun modules beside this one) or how it is stored (io_managers).
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+import partitions.dimensions as dimensions
+from io_managers.store import Store
+from partitions.mappings import mapping
+from partitions.rosters import registered_seeds
+from squiggle_assets.assets.identity import Identity, identify, node_code, origin
+from squiggle_assets.assets.node import Graph, Input, Node, Out, Partition, Scope
+from squiggle_assets.schemas.handles import CheckOutcome, Handle, Product
+from squiggle_assets.science.ports import Progress
+
+_LOADED = {"scan": pl.LazyFrame, "frame": pl.DataFrame, "handle": Handle, "handles": dict}
+_IO = {"table": "tables", "handle": "handles"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """What a compute function gets beside its inputs."""
+
+    scope: Scope
+    identity: Identity
+    store: Store
+    """Only for sinks and checkpoints of this very object."""
+    resources: Any
+    """Dagster's resources by name: compute, settings, ..."""
+    progress: Progress
+    facts: dict[str, Any]
+    """Figures for the materialisation that must not be in a table (seconds, memory, device)."""
+
+
+def partitions_of(graph: Graph, node: Node) -> dg.PartitionsDefinition | None:
+    """The partitions definition of a node's grain."""
+    if node.grain == "run":
+        return dimensions.runs(graph.study)
+    return dimensions.arms(graph.study) if node.grain == "arm" else None
+
+
+def partition_of(context: dg.AssetExecutionContext, node: Node) -> Partition:
+    """Arm and seed of the running step."""
+    if node.grain == "run":
+        keys = context.partition_key.keys_by_dimension  # type: ignore[attr-defined]
+        return Partition(keys["arm"], int(keys["seed"]))
+    return Partition(context.partition_key) if node.grain == "arm" else Partition()
+
+
+def object_name(node: Node, out: Out, at: Partition) -> str:
+    """Name inside the object: tables of a run carry the arm they are stamped with."""
+    return f"{out.name}.{at.arm}" if node.spec is not None and out.kind == "table" else out.name
+
+
+def run_checks(out: Out, value: Any, scope: Scope) -> tuple[CheckOutcome, ...]:
+    """Every check of an output; one that itself breaks fails, named, instead of hiding the product."""
+    outcomes = []
+    for name, blocking, check in out.checks:
+        found = check(value, scope)
+        outcomes.append(CheckOutcome(**{**vars(found), "name": name, "blocking": blocking}))
+    return tuple(outcomes)
+
+
+def check_result(key: dg.AssetKey, outcome: CheckOutcome) -> dg.AssetCheckResult:
+    """A check outcome as Dagster shows it: description, figures, failing rows."""
+    metadata: dict[str, Any] = dict(outcome.figures)
+    if outcome.num_failing or outcome.failing_rows:
+        metadata["num_failing"] = outcome.num_failing
+    if outcome.failing_rows:
+        rows = [dg.TableRecord({k: str(v) for k, v in row.items()}) for row in outcome.failing_rows]
+        columns = [dg.TableColumn(name=name) for name in outcome.failing_rows[0]]
+        metadata["failing_rows"] = dg.MetadataValue.table(rows, schema=dg.TableSchema(columns=columns))
+    return dg.AssetCheckResult(
+        asset_key=key,
+        check_name=outcome.name,
+        passed=outcome.passed,
+        severity=dg.AssetCheckSeverity.ERROR if outcome.blocking else dg.AssetCheckSeverity.WARN,
+        description=outcome.description,
+        metadata=metadata,
+    )
+
+
+def restamped(store: Store, node: Node, out: Out, identity: Identity, at: Partition) -> pl.DataFrame | None:
+    """A table of an existing run that was stamped for another arm, stamped for this one; None if there is none."""
+    for name in store.names(identity.object_id):
+        if name.startswith(f"{out.name}."):
+            return store.read_object(identity.object_id, name).with_columns(pl.lit(at.arm).alias("arm"))
+    return None
+
+
+def _found(step: Step, node: Node) -> dict[str, Any] | None:
+    """The outputs if the object is already in the store: None values, or restamped tables."""
+    store, identity, at = step.store, step.identity, step.scope.partition
+    values: dict[str, Any] = {}
+    for out in node.outs:
+        if store.find(identity.object_id, object_name(node, out, at)) is not None:
+            values[out.name] = None
+            continue
+        again = restamped(store, node, out, identity, at) if node.spec is not None and out.kind == "table" else None
+        if again is None:
+            return None
+        values[out.name] = again
+    return values
+
+
+def _progress(context: dg.AssetExecutionContext) -> Progress:
+    last = [-1]
+
+    def tell(done: int, total: int, note: str = "") -> None:
+        tenth = 10 * done // max(total, 1)
+        if tenth != last[0]:
+            last[0] = tenth
+            context.log.info(f"{context.op.name}: {done} of {total} {note}")
+
+    return tell
+
+
+def _outputs(context: Any, graph: Graph, node: Node, inputs: Mapping[str, Any]) -> Iterator[Any]:
+    resources = context.resources
+    store: Store = resources.settings.store()
+    seeds = registered_seeds(graph.study, context.instance)
+    at = partition_of(context, node)
+    scope = Scope(study=graph.study, profile=resources.settings.load_profile(), partition=at, num_seeds=len(seeds))
+    identity = identify(graph, node, scope, seeds, store)
+    facts: dict[str, Any] = {}
+    step = Step(
+        scope=scope,
+        identity=identity,
+        store=store,
+        resources=resources,
+        progress=resources.settings.progress(node.name, at) or _progress(context),
+        facts=facts,
+    )
+    with store.lock(identity.object_id):
+        values = _found(step, node)
+        reused = values is not None
+        if values is None:
+            values = dict(node.compute(step, **inputs))
+        if node.figures is not None and not reused:
+            facts |= node.figures(values, scope)
+        for out in node.outs:
+            yield from _hand_over(context, graph, node, out, step, values[out.name], reused)
+
+
+def _hand_over(
+    context: Any, graph: Graph, node: Node, out: Out, step: Step, value: Any, reused: bool
+) -> Iterator[dg.Output[Product] | dg.AssetCheckResult]:
+    scope, identity = step.scope, step.identity
+    name = object_name(node, out, scope.partition)
+    looked_at = value
+    if value is None and out.checks:
+        looked_at = step.store.load(identity.object_id, name)
+    outcomes = run_checks(out, looked_at, scope)
+    product = Product(
+        value=value,
+        origin=origin(graph, out.name, identity, scope, context.run_id),
+        object_name=name,
+        checks=outcomes,
+        metadata={**step.facts, "reused": reused},
+    )
+    yield dg.Output(product, output_name=out.name)
+    key = dg.AssetKey(list(graph.key(out.name)))
+    for outcome in outcomes:
+        yield check_result(key, outcome)
+
+
+def _asset_in(graph: Graph, node: Node, entry: Input) -> dg.AssetIn:
+    grain = graph.makers[entry.asset].grain
+    return dg.AssetIn(
+        key=dg.AssetKey(list(graph.key(entry.asset))),
+        partition_mapping=mapping(grain, node.grain, entry.arm),
+        dagster_type=dg.PythonObjectDagsterType(_LOADED[entry.load]),
+    )
+
+
+def asset_of(graph: Graph, node: Node) -> dg.AssetsDefinition:
+    """The Dagster asset of one node."""
+    parts = partitions_of(graph, node)
+
+    def body(context: dg.AssetExecutionContext, **inputs: Any) -> Iterator[Any]:
+        yield from _outputs(context, graph, node, inputs)
+
+    prefix = "" if node.grain == "shared" else f"{graph.study.name}__"
+    return dg.multi_asset(
+        name=f"{prefix}{node.name}".replace("-", "_").replace(".", "_"),
+        outs={
+            out.name: dg.AssetOut(
+                key=dg.AssetKey(list(graph.key(out.name))),
+                io_manager_key=_IO[out.kind],
+                description=out.description,
+                code_version=node_code(node.modules),
+                kinds={*out.tags, "parquet" if out.kind == "table" else "safetensors"},
+                owners=["team:squiggle"],
+                group_name=node.group,
+            )
+            for out in node.outs
+        },
+        ins={argument: _asset_in(graph, node, entry) for argument, entry in node.inputs.items()},
+        partitions_def=parts,
+        pool=node.pool,
+        required_resource_keys={"settings", "compute"},
+        check_specs=[
+            dg.AssetCheckSpec(
+                name,
+                asset=dg.AssetKey(list(graph.key(out.name))),
+                blocking=blocking,
+                description=(check.__doc__ or "").strip().splitlines()[0] if check.__doc__ else None,
+                partitions_def=parts,
+            )
+            for out in node.outs
+            for name, blocking, check in out.checks
+        ],
+    )(body)
+
+
+def assets_of(graph: Graph, *, shared: bool) -> list[dg.AssetsDefinition]:
+    """The nodes of a graph as Dagster assets; shared ones once, with the first study's graph."""
+    return [asset_of(graph, node) for node in graph.ordered if shared or node.grain != "shared"]

@@ -1,0 +1,200 @@
+"""What an asset is before Dagster: grain, inputs, parameters, code, one compute function.
+
+Here: Node, its parts, and the Graph that orders nodes and says which partitions feed which.
+Not here: Dagster objects (assets.factory), identities of what is in the store (assets.identity), any science.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal, NamedTuple
+
+from squiggle_assets.schemas.handles import CheckOutcome
+from squiggle_assets.science.spec import Profile, Study
+
+Grain = Literal["shared", "study", "arm", "run"]
+Load = Literal["scan", "frame", "handle", "handles"]
+
+
+class Partition(NamedTuple):
+    """Where in a study: both None for shared and study grain, seed None for arm grain."""
+
+    arm: str | None = None
+    seed: int | None = None
+
+    def __str__(self) -> str:
+        """arm|seed, as Dagster writes it; '-' where there is no partition."""
+        return "|".join(str(part) for part in self if part is not None) or "-"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """What a node may know: its study, the sizes, and which partition it is."""
+
+    study: Study
+    profile: Profile
+    partition: Partition = Partition()
+    num_seeds: int = 0
+    """Registered seeds of the study when the step started."""
+
+    @property
+    def arm(self) -> str:
+        """The arm's name; AttributeError for a node without one."""
+        if self.partition.arm is None:
+            raise AttributeError("this node has no arm")
+        return self.partition.arm
+
+    @property
+    def seed(self) -> int:
+        """The seed; AttributeError for a node without one."""
+        if self.partition.seed is None:
+            raise AttributeError("this node has no seed")
+        return self.partition.seed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    """One argument of a node's compute function."""
+
+    asset: str
+    """Name of the table or handle."""
+    load: Load = "scan"
+    """scan: LazyFrame over one or many partitions; frame: DataFrame; handle: one Handle;
+    handles: dict 'arm|seed' -> Handle."""
+    arm: str | None = None
+    """Only this arm's partition, whatever the node's own; None = the matching ones."""
+
+
+Check = Callable[[Any, Scope], CheckOutcome]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Out:
+    """One table or handle that a node makes."""
+
+    name: str
+    kind: Literal["table", "handle"] = "table"
+    description: str = ""
+    checks: tuple[tuple[str, bool, Check], ...] = ()
+    """(name, blocking, function of (value, scope))."""
+    tags: tuple[str, ...] = ()
+    """Dagster kinds beside the storage format."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """One step of the graph."""
+
+    name: str
+    outs: tuple[Out, ...]
+    grain: Grain
+    compute: Callable[..., Mapping[str, Any]]
+    """(step, **inputs) -> {output name: frame | HandleDraft | None}; None: a sink already stored it."""
+    inputs: Mapping[str, Input] = field(default_factory=dict)
+    params: Callable[[Scope], Any] = lambda scope: None
+    """Everything beside inputs and code that the result depends on, as plain JSON."""
+    modules: tuple[str, ...] = ()
+    """Modules whose source closure is the code version."""
+    spec: Callable[[Scope, Mapping[str, str], Mapping[str, Any]], Any] | None = None
+    """Own identity instead of the general one: (scope, input sha256s, one-row inputs) -> canonical spec.
+    Runs have one, so that the same run is found from another arm or study."""
+    spec_rows: tuple[str, ...] = ()
+    """Inputs whose first row the spec needs."""
+    group: str = "study"
+    pool: str | None = None
+    figures: Callable[[Mapping[str, Any], Scope], Mapping[str, Any]] | None = None
+    """(outputs, scope) -> extra metadata: numbers or markdown plots."""
+    exclude_by_default: bool = False
+    """Not part of `squiggle run STUDY` unless selected (single-run reports)."""
+
+    def out(self, name: str) -> Out:
+        """The output of that name."""
+        return next(out for out in self.outs if out.name == name)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The nodes of one study, with the shared ones it stands on."""
+
+    study: Study
+    nodes: tuple[Node, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse two makers of one asset and inputs that nobody makes."""
+        made = [out.name for node in self.nodes for out in node.outs]
+        twice = sorted({name for name in made if made.count(name) > 1})
+        if twice:
+            raise ValueError(f"study {self.study.name}: made twice: {twice}")
+        for node in self.nodes:
+            for entry in node.inputs.values():
+                if entry.asset not in made:
+                    raise ValueError(f"study {self.study.name}: {node.name} needs {entry.asset!r}, which no node makes")
+
+    @cached_property
+    def makers(self) -> dict[str, Node]:
+        """Asset name -> node."""
+        return {out.name: node for node in self.nodes for out in node.outs}
+
+    def key(self, asset: str) -> tuple[str, ...]:
+        """Asset key parts: shared ones stand alone, the others under their study."""
+        return (asset,) if self.makers[asset].grain == "shared" else (self.study.name, asset)
+
+    def path(self, asset: str) -> str:
+        """Asset key joined by '/', as the store writes it."""
+        return "/".join(self.key(asset))
+
+    @cached_property
+    def ordered(self) -> tuple[Node, ...]:
+        """Nodes, makers before users; ValueError on a cycle."""
+        done: list[Node] = []
+        visiting: set[str] = set()
+
+        def visit(node: Node) -> None:
+            if node in done:
+                return
+            if node.name in visiting:
+                raise ValueError(f"study {self.study.name}: cycle through {node.name}")
+            visiting.add(node.name)
+            for entry in node.inputs.values():
+                visit(self.makers[entry.asset])
+            done.append(node)
+
+        for node in self.nodes:
+            visit(node)
+        return tuple(done)
+
+    @cached_property
+    def stages(self) -> dict[str, int]:
+        """Node name -> stage. Nodes of one stage and grain can run together, partition by partition."""
+        stage: dict[str, int] = {}
+        for node in self.ordered:
+            above = [0]
+            for entry in node.inputs.values():
+                maker = self.makers[entry.asset]
+                together = maker.grain == node.grain and entry.arm is None
+                above.append(stage[maker.name] + (0 if together else 1))
+            stage[node.name] = max(above)
+        return stage
+
+    def partitions(self, grain: Grain, seeds: Sequence[int]) -> Iterator[Partition]:
+        """Every partition of a grain: arms in the study's order, seeds in the roster's."""
+        if grain in ("shared", "study"):
+            yield Partition()
+        elif grain == "arm":
+            yield from (Partition(arm.name) for arm in self.study.arms)
+        else:
+            yield from (Partition(arm.name, seed) for arm in self.study.arms for seed in seeds)
+
+    def feeds(self, node: Node, entry: Input, at: Partition, seeds: Sequence[int]) -> tuple[Partition, ...]:
+        """Which partitions of an input a partition of a node rests on, sorted by arm order and seed."""
+        grain = self.makers[entry.asset].grain
+        if grain in ("shared", "study"):
+            return (Partition(),)
+        arm = entry.arm if entry.arm is not None else at.arm
+        arms = [a.name for a in self.study.arms] if arm is None else [arm]
+        if grain == "arm":
+            return tuple(Partition(name) for name in sorted(arms))
+        chosen = [at.seed] if node.grain == "run" and entry.arm is None else sorted(seeds)
+        return tuple(Partition(name, seed) for name in sorted(arms) for seed in chosen)

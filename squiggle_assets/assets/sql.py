@@ -1,0 +1,137 @@
+"""SQL models as Dagster assets: one file, one asset, through the same gate as every table.
+
+Here: dependencies, identity and execution of the models. Not here: their text (dbt_like_sql), discovery
+(resources.sql_models) or views (resources.warehouse).
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import dagster as dg
+
+import dbt_like_sql
+from partitions.rosters import registered_seeds
+from resources.sql_lineage import column_lineage
+from resources.sql_models import SqlModel, discover
+from resources.warehouse import Roster, Warehouse
+from squiggle_assets.assets.identity import Identity, git_state
+from squiggle_assets.assets.node import Graph
+from squiggle_assets.schemas.base import dtypes
+from squiggle_assets.schemas.handles import Origin, Product
+from squiggle_assets.schemas.tables import RAW, TABLES
+from squiggle_assets.science.canonical import sha256_json
+
+
+@cache
+def models() -> tuple[SqlModel, ...]:
+    """Every SQL model, makers before users."""
+    return discover(dbt_like_sql.read(), RAW)
+
+
+def shared_names(graphs: Sequence[Graph]) -> frozenset[str]:
+    """Tables without a study: the shared ones."""
+    return frozenset(name for graph in graphs for name, node in graph.makers.items() if node.grain == "shared") & set(RAW)
+
+
+def rosters(graphs: Sequence[Graph], instance: dg.DagsterInstance) -> list[Roster]:
+    """What counts in each study on this instance."""
+    return [
+        Roster(
+            study=graph.study.name,
+            arms=frozenset(arm.name for arm in graph.study.arms),
+            seeds=frozenset(registered_seeds(graph.study, instance)),
+        )
+        for graph in graphs
+    ]
+
+
+def _upstream_keys(name: str, graphs: Sequence[Graph]) -> list[dg.AssetKey]:
+    if name not in RAW:
+        return [dg.AssetKey([name])]
+    keys = [dg.AssetKey(list(graph.key(name))) for graph in graphs if name in graph.makers]
+    return list(dict.fromkeys(keys))
+
+
+def _deps(model: SqlModel, graphs: Sequence[Graph]) -> list[dg.AssetDep]:
+    deps = []
+    for name in model.upstreams:
+        partitioned = any(name in graph.makers and graph.makers[name].grain in ("run", "arm") for graph in graphs)
+        mapping = dg.AllPartitionMapping() if partitioned else None
+        deps += [dg.AssetDep(key, partition_mapping=mapping) for key in _upstream_keys(name, graphs)]
+    return deps
+
+
+def _lineage(model: SqlModel, graphs: Sequence[Graph]) -> dg.TableColumnLineage:
+    columns = {name: list(dtypes(table)) for name, table in TABLES.items()}
+    return dg.TableColumnLineage(
+        {
+            column: [
+                dg.TableColumnDep(asset_key=key, column_name=source)
+                for table, source in sources
+                for key in _upstream_keys(table, graphs)
+            ]
+            for column, sources in column_lineage(model, columns).items()
+        }
+    )
+
+
+def _product(context: dg.AssetExecutionContext, model: SqlModel, graphs: Sequence[Graph]) -> Product:
+    settings = context.resources.settings
+    store = settings.store()
+    with context.resources.duckdb.get_connection() as connection:
+        warehouse = Warehouse(
+            store,
+            rosters(graphs, context.instance),
+            TABLES,
+            shared=shared_names(graphs) | {m.name for m in models()},
+            connection=connection,
+        )
+        with warehouse:
+            sources = {name: pointer.sha256 for name, pointer in warehouse.sources(model.upstreams).items()}
+            config = {"model": model.name, "code_version": model.code_version, "inputs": sources}
+            identity = Identity(
+                object_id=sha256_json(config)[:32], config=config, code_version=model.code_version, inputs=sources
+            )
+            found = store.find(identity.object_id, model.name)
+            frame = warehouse.run_model(model) if found is None else None
+    commit, dirty = git_state()
+    origin = Origin(
+        asset=model.name,
+        arm=None,
+        seed=None,
+        object_id=identity.object_id,
+        code_version=identity.code_version,
+        config_hash=sha256_json(config),
+        inputs=sources,
+        profile=settings.load_profile().name,
+        git_commit=commit,
+        git_dirty=dirty,
+        dagster_run_id=context.run_id,
+    )
+    return Product(value=frame, origin=origin, metadata={"sql": dg.MetadataValue.md(f"```sql\n{model.text}\n```")})
+
+
+def _asset(model: SqlModel, graphs: Sequence[Graph]) -> dg.AssetsDefinition:
+    @dg.asset(
+        name=model.name,
+        group_name=model.layer,
+        deps=_deps(model, graphs),
+        io_manager_key="tables",
+        description=model.description,
+        code_version=model.code_version[:16],
+        kinds={"sql", "duckdb"},
+        owners=["team:squiggle"],
+        metadata={"dagster/column_lineage": _lineage(model, graphs)},
+        required_resource_keys={"settings", "duckdb"},
+        automation_condition=dg.AutomationCondition.eager(),
+    )
+    def body(context: dg.AssetExecutionContext) -> Any:
+        return _product(context, model, graphs)
+
+    return body
+
+
+def assets(graphs: Sequence[Graph]) -> list[dg.AssetsDefinition]:
+    """Every SQL model as an asset."""
+    return [_asset(model, graphs) for model in models()]

@@ -1,0 +1,254 @@
+"""squiggle: run studies, see what stands, ask questions, keep the workspace healthy.
+
+Here: commands, their help and their exit codes. Not here: what they do (squiggle_assets.running, resources).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Which training items made a model learn this, and would it have learned it without them?",
+)
+seeds_app = typer.Typer(no_args_is_help=True, help="The seed roster of a study.")
+app.add_typer(seeds_app, name="seeds")
+
+StudyName = Annotated[str, typer.Argument(help="Study, for instance curriculum_ab.")]
+ProfileName = Annotated[str | None, typer.Option("--profile", help="Sizes: test, demo or gpu [default: demo].")]
+Items = Annotated[
+    str | None, typer.Option("--items", help="Local JSONL/parquet file or hub data set instead of the generated pool.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+console = Console()
+errors = Console(stderr=True)
+
+
+def _session(study: str, profile: str | None, items: str | None) -> Any:
+    from resources.settings import Settings
+    from squiggle_assets.running.session import open_session
+
+    return open_session(study, Settings.given(profile=profile, items=items))
+
+
+def _split(text: str | None) -> frozenset[str] | None:
+    return None if text is None else frozenset(part.strip() for part in text.split(",") if part.strip())
+
+
+def _selection(study: Any, arms: str | None, seeds: str | None, select: str | None) -> Any:
+    from partitions.keys import arm_key, seed_of
+    from squiggle_assets.running.plan import Selection
+
+    chosen_arms, chosen_seeds = _split(arms), _split(seeds)
+    return Selection(
+        arms=None if chosen_arms is None else frozenset(arm_key(study, arm) for arm in chosen_arms),
+        seeds=None if chosen_seeds is None else frozenset(seed_of(seed) for seed in chosen_seeds),
+        assets=_split(select),
+    )
+
+
+def _run(session: Any, selection: Any) -> bool:
+    from partitions.rosters import add_seeds
+    from squiggle_assets.running import engine, listing
+
+    if selection.seeds is not None:
+        add_seeds(session.study, session.instance, tuple(sorted(selection.seeds)))
+    listing.print_plan(session, console)
+    summary = engine.run(
+        session.graph,
+        session.profile,
+        session.seeds,
+        session.store,
+        selection=selection,
+        environment=session.settings.environment(),
+        num_workers=session.settings.workers(),
+        console=console,
+    )
+    listing.print_summary(session, summary, console)
+    return summary.ok
+
+
+@app.command()
+def run(
+    study: StudyName,
+    profile: ProfileName = None,
+    arms: Annotated[str | None, typer.Option(help="Only these arms, separated by commas.")] = None,
+    seeds: Annotated[str | None, typer.Option(help="Only these seeds, separated by commas (registered if new).")] = None,
+    items: Items = None,
+    select: Annotated[str | None, typer.Option(help="Only these assets and all they stand on.")] = None,
+) -> None:
+    """Make what is missing or stale, through Dagster, on all workers. Run it again to go on after a failure."""
+    with _session(study, profile, items) as session:
+        ok = _run(session, _selection(session.study, arms, seeds, select))
+    raise typer.Exit(0 if ok else 1)
+
+
+@app.command()
+def status(study: StudyName, profile: ProfileName = None, items: Items = None, as_json: AsJson = False) -> None:
+    """How many partitions of every asset are current, stale, missing, waiting or refused."""
+    from squiggle_assets.running import listing
+
+    with _session(study, profile, items) as session:
+        listing.show(listing.status_rows(session), console, as_json=as_json, title=f"{study} [{session.profile.name}]")
+
+
+@app.command()
+def claims(
+    study: StudyName,
+    profile: ProfileName = None,
+    items: Items = None,
+    as_json: AsJson = False,
+    verdict: Annotated[str | None, typer.Option(help="Only claims with this verdict.")] = None,
+) -> None:
+    """The study's claims: estimate, interval, null, q and verdict, with the scale they hold at."""
+    from squiggle_assets.running import listing
+
+    with _session(study, profile, items) as session:
+        rows = listing.claim_rows(session, verdict)
+        listing.show(rows if as_json else listing.short_claims(rows), console, as_json=as_json, title=f"claims of {study}")
+
+
+@app.command()
+def demo(
+    study: Annotated[str, typer.Option(help="Study to run.")] = "curriculum_ab", profile: ProfileName = None
+) -> None:
+    """Run the study, print its claims, and fail unless the planted effect is found and the placebo is not."""
+    from squiggle_assets.running import listing
+
+    with _session(study, profile, None) as session:
+        ok = _run(session, _selection(session.study, None, None, None))
+        if ok:
+            listing.show(
+                listing.short_claims(listing.claim_rows(session, None)), console, as_json=False, title=f"claims of {study}"
+            )
+            ok = listing.controls_hold(session, console)
+    raise typer.Exit(0 if ok else 1)
+
+
+@app.command()
+def report(
+    study: StudyName,
+    profile: ProfileName = None,
+    items: Items = None,
+    run_of: Annotated[str | None, typer.Option("--run", help="ARM:SEED for the report of a single run.")] = None,
+) -> None:
+    """Where the study's report lies (made if it is missing); with --run, the report of one run."""
+    from squiggle_assets.running import listing
+
+    with _session(study, profile, items) as session:
+        if run_of is None:
+            selection, at = _selection(session.study, None, None, "report"), (None, None)
+        else:
+            arm, _, seed = run_of.partition(":")
+            selection = _selection(session.study, arm, seed, "run_report")
+            at = (arm, next(iter(selection.seeds)))
+        ok = _run(session, selection)
+        if ok:
+            console.print(str(listing.report_path(session, at)), markup=False, highlight=False)
+    raise typer.Exit(0 if ok else 1)
+
+
+@seeds_app.command("list")
+def seeds_list(study: StudyName, profile: ProfileName = None, items: Items = None, as_json: AsJson = False) -> None:
+    """Registered seeds and how many of their runs are current."""
+    from squiggle_assets.running import listing
+
+    with _session(study, profile, items) as session:
+        listing.show(listing.seed_rows(session), console, as_json=as_json, title=f"seeds of {study}")
+
+
+@seeds_app.command("add")
+def seeds_add(
+    study: StudyName,
+    seeds: Annotated[list[str], typer.Argument(help="Seeds to register.")],
+    profile: ProfileName = None,
+    items: Items = None,
+) -> None:
+    """Register seeds; `squiggle run` then makes their runs."""
+    from partitions.keys import seed_of
+    from partitions.rosters import add_seeds
+
+    with _session(study, profile, items) as session:
+        new = add_seeds(session.study, session.instance, tuple(seed_of(seed) for seed in seeds))
+        console.print(f"added {list(new)}; registered {list(session.seeds)}", highlight=False)
+
+
+@app.command()
+def sql(
+    query: Annotated[str, typer.Argument(help="One SELECT; tables and marts by name, studies in the column `study`.")],
+    profile: ProfileName = None,
+    items: Items = None,
+    as_json: AsJson = False,
+    out: Annotated[Path | None, typer.Option(help="Write the result to this .csv or .parquet file instead.")] = None,
+) -> None:
+    """Ask the current tables. `squiggle sql "show tables"` lists them."""
+    from resources.settings import Settings
+    from squiggle_assets.running import asking
+
+    asking.ask(Settings.given(profile=profile, items=items), query, console, as_json=as_json, out=out)
+
+
+@app.command()
+def warehouse(
+    out: Annotated[Path, typer.Argument(help="The .duckdb file to write.")],
+    profile: ProfileName = None,
+    items: Items = None,
+) -> None:
+    """Export every current table and mart to a .duckdb file for people; nothing reads it back."""
+    from resources.settings import Settings
+    from squiggle_assets.running import asking
+
+    asking.export(Settings.given(profile=profile, items=items), out)
+    console.print(str(out), markup=False, highlight=False)
+
+
+@app.command()
+def doctor(profile: ProfileName = None, as_json: AsJson = False) -> None:
+    """Check the machine and the workspace: devices, pools, dagster.yaml, damaged files, dead runs, leftovers."""
+    from resources.settings import Settings
+    from squiggle_assets.running import doctor as checks
+    from squiggle_assets.running import listing
+
+    rows = checks.examine(Settings.given(profile=profile, items=None))
+    listing.show(rows, console, as_json=as_json, title="doctor")
+    raise typer.Exit(0 if all(row["ok"] for row in rows) else 1)
+
+
+@app.command()
+def ui(
+    profile: ProfileName = None,
+    items: Items = None,
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000,
+) -> None:
+    """Start Dagster (webserver and daemon) on this workspace; Ctrl-C ends both."""
+    from resources.settings import Settings
+    from squiggle_assets.running import serving
+
+    raise typer.Exit(serving.serve(Settings.given(profile=profile, items=items), port))
+
+
+def main() -> None:
+    """Entry point: a person's mistake is one line, not a traceback."""
+    try:
+        app()
+    except (ValueError, LookupError, OSError, RuntimeError) as error:
+        if "--debug" in sys.argv or isinstance(error, json.JSONDecodeError):
+            raise
+        errors.print(f"error: {error}", markup=False, highlight=False, style="red")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        errors.print("stopped; what was finished is kept, the same command goes on from there")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

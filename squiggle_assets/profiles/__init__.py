@@ -1,0 +1,61 @@
+"""Profiles: one YAML file each, only numbers and names. No code branches on a profile's name."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from importlib import resources
+from typing import Any
+
+import yaml
+
+from squiggle_assets.science.spec import (
+    BaseModelSpec,
+    PoolSpec,
+    ProbeSpec,
+    Profile,
+    SplitSpec,
+    TrainingSpec,
+)
+
+_PARTS = {
+    "pool": PoolSpec,
+    "split": SplitSpec,
+    "base_model": BaseModelSpec,
+    "training": TrainingSpec,
+    "probe": ProbeSpec,
+}
+
+
+def names() -> list[str]:
+    """The profiles there are."""
+    found = resources.files(__package__).iterdir()
+    return sorted(entry.name.removesuffix(".yaml") for entry in found if entry.name.endswith(".yaml"))
+
+
+def _part(profile: str, part: str, given: Any) -> Any:
+    kind = _PARTS[part]
+    known = {f.name: f for f in fields(kind)}
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise ValueError(f"profile {profile}, {part}: unknown field(s) {unknown}; known are {sorted(known)}")
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
+    return kind(**values)
+
+
+def parse(name: str, text: str) -> Profile:
+    """A profile from its YAML text; ValueError names profile, part and field."""
+    given = yaml.safe_load(text)
+    wanted = {"description", "num_seeds", *_PARTS}
+    if not isinstance(given, dict) or set(given) != wanted:
+        have = sorted(given) if isinstance(given, dict) else given
+        raise ValueError(f"profile {name}: needs exactly the fields {sorted(wanted)}, has {have}")
+    parts = {part: _part(name, part, given[part]) for part in _PARTS}
+    return Profile(name=name, description=given["description"], num_seeds=int(given["num_seeds"]), **parts)
+
+
+def load(name: str) -> Profile:
+    """The profile of that name; ValueError lists the names there are."""
+    if name not in names():
+        raise ValueError(f"no profile {name!r}; there are {names()}")
+    text = resources.files(__package__).joinpath(f"{name}.yaml").read_text(encoding="utf-8")
+    return parse(name, text)

@@ -1,0 +1,72 @@
+"""Questions in SQL: the current tables of a workspace for `squiggle sql`, `squiggle warehouse` and notebooks.
+
+Here: opening the warehouse of a workspace. Not here: views and refusals (resources.warehouse).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from resources.settings import Settings
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from resources.warehouse import Warehouse
+
+
+@contextmanager
+def open_warehouse(settings: Settings) -> Iterator[Warehouse]:
+    """The warehouse of a workspace; from a notebook: `with open_warehouse(Settings()) as w: w.query("select ...")`."""
+    from resources.instance import open_instance
+    from resources.warehouse import Warehouse
+    from squiggle_assets.assets import sql
+    from squiggle_assets.definitions import graph_of
+    from squiggle_assets.schemas.tables import RAW
+    from squiggle_assets.studies import STUDIES
+
+    graphs = [graph_of(study) for study in STUDIES.values()]
+    with open_instance(settings) as instance:
+        rosters = sql.rosters(graphs, instance)
+    with Warehouse(
+        settings.store(), rosters, RAW, shared=sql.shared_names(graphs), models=sql.models()
+    ) as warehouse:
+        yield warehouse
+
+
+def ask(settings: Settings, query: str, console: Console, *, as_json: bool, out: Path | None) -> None:
+    """Print the rows of a query, or write them to a file ending in .csv or .parquet."""
+    from squiggle_assets.running import listing
+
+    with open_warehouse(settings) as warehouse:
+        if query.strip().rstrip(";").lower() in ("show tables", "tables"):
+            rows = pl.DataFrame({"table": warehouse.names})
+        else:
+            rows = warehouse.query(query)
+    if out is not None:
+        _write(rows, out)
+        console.print(f"{rows.height} rows in {out}", markup=False, highlight=False)
+        return
+    listing.show(rows.to_dicts(), console, as_json=as_json, title=f"{rows.height} rows")
+
+
+def _write(rows: pl.DataFrame, out: Path) -> None:
+    from io_managers.commit import commit_file
+
+    if out.suffix not in (".csv", ".parquet"):
+        raise ValueError(f"--out {out}: the file must end in .csv or .parquet")
+    write = rows.write_csv if out.suffix == ".csv" else rows.write_parquet
+    commit_file(out, lambda path: write(path), replace=True)
+
+
+def export(settings: Settings, out: Path) -> None:
+    """Write every current table and mart to a .duckdb file."""
+    from resources.export import export as write
+
+    with open_warehouse(settings) as warehouse:
+        write(warehouse, out)

@@ -1,0 +1,161 @@
+"""What commands print: status, seeds, claims, summaries; as tables for people or JSON for programs.
+
+Here: rows and their printing. Not here: commands (cli) or making anything (running.engine).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from squiggle_assets.assets.node import Partition
+from squiggle_assets.running.engine import Summary
+from squiggle_assets.running.plan import node_state
+from squiggle_assets.running.session import Session
+
+STATES = ("current", "stale", "missing", "waiting", "refused")
+_COLOURS = {"supported": "green", "exploratory": "yellow", "underpowered": "magenta", "not supported": "white"}
+
+Rows = list[dict[str, Any]]
+
+
+def show(rows: Rows, console: Console, *, as_json: bool, title: str) -> None:
+    """Print rows; JSON has NaN as null."""
+    if as_json:
+        print_json(rows, console)
+        return
+    if not rows:
+        console.print(f"{title}: nothing yet")
+        return
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for name in rows[0]:
+        table.add_column(name, overflow="fold", justify="right" if _numeric(rows, name) else "left")
+    for row in rows:
+        table.add_row(*(Text(_cell(value), style=_COLOURS.get(str(value), "")) for value in row.values()))
+    console.print(table)
+
+
+def print_json(value: Any, console: Console) -> None:
+    """One JSON document on standard output, unwrapped."""
+    console.file.write(json.dumps(value, indent=1, default=str, allow_nan=False) + "\n")
+
+
+def _numeric(rows: Rows, name: str) -> bool:
+    return all(isinstance(row[name], int | float) or row[name] is None for row in rows)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def status_rows(session: Session) -> Rows:
+    """One row per asset: partitions by state."""
+    rows = []
+    for node in session.graph.ordered:
+        counts = Counter(
+            node_state(session.graph, node, session.profile, at, session.seeds, session.store)
+            for at in session.graph.partitions(node.grain, session.seeds)
+        )
+        for out in node.outs:
+            partitions = sum(counts.values())
+            rows.append({"asset": out.name, "grain": node.grain, "partitions": partitions, **{s: counts[s] for s in STATES}})
+    return rows
+
+
+def seed_rows(session: Session) -> Rows:
+    """One row per registered seed: how many arms have a current run."""
+    node = session.graph.makers["run_manifest"]
+    arms = session.study.arms
+    rows = []
+    for seed in session.seeds:
+        states = [
+            node_state(session.graph, node, session.profile, Partition(arm.name, seed), session.seeds, session.store)
+            for arm in arms
+        ]
+        registered = "pre-registered" if seed in session.study.seeds else "added"
+        rows.append({"seed": seed, "roster": registered, "arms": len(arms), "current": states.count("current")})
+    return rows
+
+
+def claim_rows(session: Session, verdict: str | None) -> Rows:
+    """The study's claims as rows; LookupError with the command that makes them if there are none."""
+    pointer = session.store.pointer(session.graph.path("claims"))
+    if pointer is None:
+        raise LookupError(
+            f"no claims of {session.study.name} at profile {session.profile.name} yet: run "
+            f"`squiggle run {session.study.name} --profile {session.profile.name}`"
+        )
+    rows = session.store.read(pointer).to_dicts()
+    return [
+        {name: _finite(value) for name, value in row.items()}
+        for row in rows
+        if verdict is None or row["verdict"] == verdict
+    ]
+
+
+def short_claims(rows: Rows) -> Rows:
+    """The columns that fit a terminal."""
+    names = ("claim", "estimate", "ci_lo", "ci_hi", "null_mean", "p_value", "q_value", "n_seeds", "verdict")
+    return [{name: row[name] for name in names} for row in rows]
+
+
+def controls_hold(session: Session, console: Console) -> bool:
+    """Whether the platform saw the planted effect and stayed silent on the placebo; says which did not."""
+    verdicts = {row["arm"]: row["verdict"] for row in claim_rows(session, None) if row["claim"].startswith("planted:")}
+    planted, placebo = session.study.only("planted").name, session.study.only("placebo").name
+    found, silent = verdicts.get(planted) == "supported", verdicts.get(placebo) != "supported"
+    console.print(f"planted effect: {verdicts.get(planted)} ({'as it must be' if found else 'MUST be supported'})")
+    console.print(f"placebo arm: {verdicts.get(placebo)} ({'as it must be' if silent else 'must NOT be supported'})")
+    return found and silent and placebo in verdicts
+
+
+def print_plan(session: Session, console: Console) -> None:
+    """One line on what is about to run, where."""
+    seeds = session.seeds
+    console.print(
+        f"{session.study.name} at profile {session.profile.name}: {len(session.study.arms)} arms x {len(seeds)} seeds; "
+        f"workspace {session.settings.workspace()}",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def print_summary(session: Session, summary: Summary, console: Console) -> None:
+    """What was made, what failed, what could not be tried and how to go on."""
+    console.print(f"{summary.num_done} tasks done in {summary.seconds:.0f} s", highlight=False)
+    for task, error in summary.failed:
+        console.print(f"FAILED {task}: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+    shown = summary.stuck[:10]
+    for what, why in shown:
+        console.print(f"not made: {what}: {why}", markup=False, highlight=False)
+    if len(summary.stuck) > len(shown):
+        console.print(f"... and {len(summary.stuck) - len(shown)} more")
+    if summary.ok:
+        path = report_path(session, (None, None))
+        if path is not None:
+            console.print(f"report: {path}", markup=False, highlight=False, soft_wrap=True)
+    else:
+        console.print("run the same command again to go on: what is done is kept", highlight=False)
+
+
+def report_path(session: Session, at: tuple[str | None, int | None]) -> Path | None:
+    """The HTML report of the study, or of one run; None if it was not made."""
+    asset = "report" if at[0] is None else "run_report"
+    if asset not in session.graph.makers:
+        return None
+    pointer = session.store.pointer(session.graph.path(asset), *at)
+    return None if pointer is None else session.store.open_handle(pointer).path / "report.html"

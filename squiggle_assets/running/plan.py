@@ -1,0 +1,131 @@
+"""What has to be made, from the pointers alone.
+
+Here: states of partitions and tasks of one stage. Not here: making them (running.engine, running.worker).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from io_managers.store import Store
+from squiggle_assets.assets.identity import State, state
+from squiggle_assets.assets.node import Graph, Node, Partition, Scope
+from squiggle_assets.science.spec import Profile
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """Nodes of one stage at one partition: one Dagster run."""
+
+    study: str
+    stage: int
+    nodes: tuple[str, ...]
+    assets: tuple[tuple[str, ...], ...]
+    """Asset keys to materialise."""
+    grain: str
+    partition: Partition
+
+    def __str__(self) -> str:
+        """node+node [arm|seed]."""
+        return f"{'+'.join(self.nodes)} [{self.partition}]"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """What a person asked for; None = everything."""
+
+    arms: frozenset[str] | None = None
+    seeds: frozenset[int] | None = None
+    assets: frozenset[str] | None = None
+    """Asset names with everything they need."""
+
+    def holds(self, at: Partition) -> bool:
+        """Whether a partition is within the chosen arms and seeds."""
+        return (self.arms is None or at.arm is None or at.arm in self.arms) and (
+            self.seeds is None or at.seed is None or at.seed in self.seeds
+        )
+
+
+def wanted_nodes(graph: Graph, selected: Collection[str] | None) -> tuple[Node, ...]:
+    """Nodes to consider in order: the default ones, or the selected with all they stand on.
+
+    ValueError names an asset that no node makes and lists those there are.
+    """
+    if selected is None:
+        return tuple(node for node in graph.ordered if not node.exclude_by_default)
+    unknown = sorted(set(selected) - set(graph.makers))
+    if unknown:
+        raise ValueError(f"study {graph.study.name} has no asset {unknown}; there are {sorted(graph.makers)}")
+    needed: set[str] = set()
+    todo = [graph.makers[name] for name in selected]
+    while todo:
+        node = todo.pop()
+        if node.name not in needed:
+            needed.add(node.name)
+            todo += [graph.makers[entry.asset] for entry in node.inputs.values()]
+    return tuple(node for node in graph.ordered if node.name in needed)
+
+
+def node_state(graph: Graph, node: Node, profile: Profile, at: Partition, seeds: Sequence[int], store: Store) -> State:
+    """State of one partition of a node."""
+    scope = Scope(study=graph.study, profile=profile, partition=at, num_seeds=len(seeds))
+    return state(graph, node, scope, seeds, store)
+
+
+def stage_tasks(
+    graph: Graph,
+    nodes: Sequence[Node],
+    stage: int,
+    profile: Profile,
+    seeds: Sequence[int],
+    store: Store,
+    selection: Selection,
+) -> tuple[list[Task], list[tuple[str, str]]]:
+    """Tasks of one stage that are due now, and what cannot be done ((what, why)).
+
+    A node behind a node of the same task is always taken along: whether it changes is known only afterwards,
+    and an unchanged one costs a pointer. The control arms come first: later stages of all arms rest on them.
+    """
+    here = [node for node in nodes if graph.stages[node.name] == stage]
+    tasks: list[Task] = []
+    stuck: list[tuple[str, str]] = []
+    first = {"placebo": 0, "baseline": 1}
+    for grain in ("shared", "study", "arm", "run"):
+        mine = [node for node in here if node.grain == grain]
+        if not mine:
+            continue
+        for at in graph.partitions(mine[0].grain, seeds):
+            if not selection.holds(at):
+                continue
+            due, blocked = _due(graph, mine, profile, at, seeds, store)
+            stuck += [(f"{node.name} [{at}]", why) for node, why in blocked]
+            if due:
+                keys = tuple(graph.key(out.name) for node in due for out in node.outs)
+                names = tuple(node.name for node in due)
+                tasks.append(
+                    Task(study=graph.study.name, stage=stage, nodes=names, assets=keys, grain=grain, partition=at)
+                )
+    roles = {arm.name: first.get(arm.role, 2) for arm in graph.study.arms}
+    tasks.sort(key=lambda task: roles.get(task.partition.arm or "", 0))
+    return tasks, stuck
+
+
+def _due(
+    graph: Graph, nodes: Sequence[Node], profile: Profile, at: Partition, seeds: Sequence[int], store: Store
+) -> tuple[list[Node], list[tuple[Node, str]]]:
+    due: list[Node] = []
+    blocked: list[tuple[Node, str]] = []
+    for node in nodes:
+        makers = [graph.makers[entry.asset] for entry in node.inputs.values()]
+        if any(maker in due for maker in makers):
+            due.append(node)
+            continue
+        found = node_state(graph, node, profile, at, seeds, store)
+        if found in ("missing", "stale"):
+            due.append(node)
+        elif found == "waiting":
+            blocked.append((node, "an input is missing"))
+        elif found == "refused":
+            blocked.append((node, "a blocking check failed"))
+    return due, blocked

@@ -1,0 +1,62 @@
+"""`squiggle ui`: webserver and daemon on one workspace, in a process group of their own.
+
+Here: starting and ending them. Not here: what they serve (definitions) or their settings (deploy/dagster.yaml).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from resources.settings import Settings
+
+
+def serve(settings: Settings, port: int) -> int:
+    """Run `dagster dev` on 127.0.0.1 until Ctrl-C; its exit code.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    from resources.instance import open_instance
+
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", port)) == 0:
+            raise OSError(f"port {port} on 127.0.0.1 is taken: end what listens there, or choose another with --port")
+    os.environ.update(settings.environment())
+    with open_instance(settings):
+        pass
+    workspace = Path(__file__).resolve().parents[2] / "workspace.yaml"
+    where = ["-w", str(workspace)] if workspace.exists() else ["-m", "squiggle_assets.definitions"]
+    command = [sys.executable, "-m", "dagster", "dev", *where, "-h", "127.0.0.1", "-p", str(port)]
+    cwd = workspace.parent if workspace.exists() else Path.cwd()
+    process = subprocess.Popen(command, start_new_session=True, cwd=cwd)
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the whole group: `dagster dev` leaves its children when it is only interrupted."""
+    for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        if process.poll() is not None and not _group_lives(process.pid):
+            return
+        try:
+            os.killpg(process.pid, sign)
+            process.wait(timeout=15)
+        except (ProcessLookupError, subprocess.TimeoutExpired):
+            continue
+
+
+def _group_lives(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True

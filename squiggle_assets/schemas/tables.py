@@ -1,0 +1,20 @@
+"""TABLES: asset name -> model, for every table there is. Not here: any model."""
+
+from __future__ import annotations
+
+from squiggle_assets.schemas import claims, consensus, corpus, curriculum, events, geometry, runs, warehouse
+from squiggle_assets.schemas.base import Table
+
+RAW: dict[str, type[Table]] = {
+    **corpus.TABLES,
+    **curriculum.TABLES,
+    **runs.TABLES,
+    **geometry.TABLES,
+    **events.TABLES,
+    **consensus.TABLES,
+    **claims.TABLES,
+}
+"""Tables that Python makes."""
+
+TABLES: dict[str, type[Table]] = {**RAW, **warehouse.TABLES}
+"""All tables, the results of SQL models among them."""

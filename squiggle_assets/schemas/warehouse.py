@@ -1,0 +1,200 @@
+"""Tables that SQL models make: one model per file of dbt_like_sql, under the file's stem.
+
+Here: their columns. Not here: the SELECTs (dbt_like_sql) and the tables they read (the other modules beside this one).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from squiggle_assets.schemas.base import Table, column
+
+_STUDY, _ARM, _SEED, _RUN = "study", "arm of the study", "seed of the run", "hash of the run's canonical spec"
+_PROBE = "frozen probe items: a in distribution, b held out"
+_COMPONENT, _LAYER, _METRIC = "which tensor of the block", "index of the block", "geometry metric"
+_GROUP = "metrics of one group are one measurement: spectral, sparsity, angle"
+_GROUPS = ["spectral", "sparsity", "angle"]
+
+
+class StgRuns(Table):
+    """One row per training run: how long it was, what it saw and how its loss went."""
+
+    study: str = column(_STUDY)
+    arm: str = column(_ARM)
+    seed: int = column(_SEED, ge=0)
+    run_id: str = column(_RUN)
+    total_steps: int = column("optimiser steps done", unit="steps", ge=0)
+    num_captures: int = column("captures of activations, step 0 included", ge=0)
+    num_train_items: int = column("items the run could draw", ge=0)
+    num_truncated: int = column("of these longer than the context, cut at the end", ge=0)
+    first_loss: float = column("training loss of the first step", unit="nats per token", nullable=True)
+    best_loss: float = column("smallest training loss", unit="nats per token", nullable=True)
+    final_loss: float = column("training loss of the last step", unit="nats per token", nullable=True)
+    final_loss_smooth: float = column("smoothed training loss at the end", unit="nats per token", nullable=True)
+    stopped_early: bool = column("a controller ended the run")
+    stop_reason: str = column("why; null if it was not stopped", nullable=True)
+
+    class Config(Table.Config):
+        """Key of the table."""
+
+        unique: ClassVar[list[str]] = ["study", "arm", "seed"]
+
+
+class StgEvents(Table):
+    """One row per selected change point of a single series, with the metric group of its consensus cell."""
+
+    study: str = column(_STUDY)
+    arm: str = column(_ARM)
+    seed: int = column(_SEED, ge=0)
+    run_id: str = column(_RUN)
+    event_id: str = column("unique within the run")
+    probe_set: str = column(_PROBE)
+    component: str = column(_COMPONENT)
+    layer: int = column(_LAYER, ge=0)
+    metric: str = column(_METRIC)
+    metric_group: str = column(_GROUP, isin=_GROUPS)
+    step: int = column("first capture after the change", unit="steps", ge=0)
+    is_pre_warmup: bool = column("at or before the end of warm-up")
+    polarity: int = column("+1 up, -1 down", nullable=True, isin=[-1, 1])
+    robust_z: float = column("(increment - baseline median) / baseline sigma", nullable=True)
+    score: float = column("a ranking, never a threshold", nullable=True)
+
+    class Config(Table.Config):
+        """Key of the table."""
+
+        unique: ClassVar[list[str]] = ["study", "arm", "seed", "event_id"]
+
+
+class StgDetections(Table):
+    """One row per run and probe set: what detection examined, saw and selected, also where that is nothing."""
+
+    study: str = column(_STUDY)
+    arm: str = column(_ARM)
+    seed: int = column(_SEED, ge=0)
+    run_id: str = column(_RUN)
+    probe_set: str = column(_PROBE)
+    num_series: int = column("series examined", ge=1)
+    num_candidates: int = column("points above their series' threshold", ge=0)
+    num_events: int = column("of these selected", ge=0)
+    num_events_pre_warmup: int = column("of these at or before the end of warm-up", ge=0)
+
+    class Config(Table.Config):
+        """Key of the table."""
+
+        unique: ClassVar[list[str]] = ["study", "arm", "seed", "probe_set"]
+
+
+class StgTraceCounts(Table):
+    """One row per run and item that it drew at least once."""
+
+    study: str = column(_STUDY)
+    arm: str = column(_ARM)
+    seed: int = column(_SEED, ge=0)
+    run_id: str = column(_RUN)
+    item_id: str = column("training item")
+    content_sha256: str = column("hash of the item's text")
+    family_id: str = column("family the arm's curriculum saw it in", nullable=True)
+    planted: bool = column("a planted trigger item")
+    num_draws: int = column("places in batches", ge=1)
+    first_step: int = column("first step that drew it", unit="steps", ge=0)
+    last_step: int = column("last step that drew it", unit="steps", ge=0)
+
+    class Config(Table.Config):
+        """Key of the table."""
+
+        unique: ClassVar[list[str]] = ["study", "arm", "seed", "item_id"]
+
+
+class IntExposure(Table):
+    """One row per arm and item that the arm's runs drew or its curriculum promises."""
+
+    study: str = column(_STUDY)
+    arm: str = column(_ARM)
+    item_id: str = column("training item")
+    family_id: str = column("family the arm's curriculum saw it in", nullable=True)
+    num_runs: int = column("runs of the arm", ge=1)
+    num_draws: int = column("draws over all of them", ge=0)
+    draws_per_run: float = column("mean draws of a run", ge=0)
+    expected_draws: float = column("draws the curriculum promises a run; null: no promise", nullable=True, ge=0)
+    ratio: float = column("draws_per_run / expected_draws; null without a promise", nullable=True, ge=0)
+
+    class Config(Table.Config):
+        """Key of the table."""
+
+        unique: ClassVar[list[str]] = ["study", "arm", "item_id"]
+
+
+class IntEventSupport(Table):
+    """One row per arm, series and bin of 10 steps in which at least one seed shows an event."""
+
+    study: str = column(_STUDY)
+    arm: str = column(_ARM)
+    probe_set: str = column(_PROBE)
+    component: str = column(_COMPONENT)
+    layer: int = column(_LAYER, ge=0)
+    metric: str = column(_METRIC)
+    metric_group: str = column(_GROUP, isin=_GROUPS)
+    bin_start: int = column("first step of the bin", unit="steps", ge=0)
+    num_events: int = column("events in it, over seeds", ge=1)
+    num_seeds: int = column("seeds with at least one", ge=1)
+    num_runs: int = column("analysed runs of the arm", ge=1)
+    share_seeds: float = column("num_seeds / num_runs", gt=0, le=1)
+
+    class Config(Table.Config):
+        """Key of the table."""
+
+        unique: ClassVar[list[str]] = ["study", "arm", "probe_set", "component", "layer", "metric", "bin_start"]
+
+
+class MartEventAgreement(Table):
+    """One row per arm, probe set and metric: how often its runs show events in the same places. No null, no test."""
+
+    study: str = column(_STUDY)
+    arm: str = column(_ARM)
+    probe_set: str = column(_PROBE)
+    metric: str = column(_METRIC)
+    metric_group: str = column(_GROUP, isin=_GROUPS)
+    num_runs: int = column("analysed runs of the arm", ge=1)
+    num_events: int = column("events over all of them", ge=1)
+    num_places: int = column("series and 10-step bins with any event", ge=1)
+    num_in_every_run: int = column("of these with an event in every run", ge=0)
+    share_in_every_run: float = column("num_in_every_run / num_places", ge=0, le=1)
+    mean_share_seeds: float = column("mean over places of the share of runs with an event", gt=0, le=1)
+
+    class Config(Table.Config):
+        """Key of the table."""
+
+        unique: ClassVar[list[str]] = ["study", "arm", "probe_set", "metric"]
+
+
+class MartItemExposure(Table):
+    """One row per study and item that any of its arms drew or promised."""
+
+    study: str = column(_STUDY)
+    item_id: str = column("training item")
+    family_id: str = column("the item's family in the pool; null outside it", nullable=True)
+    family_type: str = column("target, control or other; null outside the pool", nullable=True)
+    difficulty_proxy: str = column("easy, medium or hard; null outside the pool", nullable=True)
+    num_arms: int = column("arms that drew it", ge=0)
+    num_runs: int = column("runs of the arms that drew or promised it", ge=1)
+    num_draws: int = column("draws over all runs", ge=0)
+    expected_draws: float = column("draws promised over all runs; null: no promise", nullable=True, ge=0)
+    min_ratio: float = column("smallest observed / promised of an arm", nullable=True, ge=0)
+    max_ratio: float = column("largest observed / promised of an arm", nullable=True, ge=0)
+
+    class Config(Table.Config):
+        """Key of the table."""
+
+        unique: ClassVar[list[str]] = ["study", "item_id"]
+
+
+TABLES: dict[str, type[Table]] = {
+    "stg_runs": StgRuns,
+    "stg_events": StgEvents,
+    "stg_detections": StgDetections,
+    "stg_trace_counts": StgTraceCounts,
+    "int_exposure": IntExposure,
+    "int_event_support": IntEventSupport,
+    "mart_event_agreement": MartEventAgreement,
+    "mart_item_exposure": MartItemExposure,
+}

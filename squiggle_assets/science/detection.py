@@ -1,0 +1,245 @@
+"""Change points of many series at once: threshold, suppression, budget, and the account of every candidate.
+
+Here: increments, thresholds, selection and skip reasons, on arrays. Not here: what an event row says (events),
+which series agree (composites), whether anything is significant (consensus).
+Legend: S = series, T = increments of a series, N = T + 1 captures, H = most hits of any series.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from squiggle_assets.science.spec import DetectionSpec
+
+F64 = NDArray[np.float64]
+I64 = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+SELECTED, SUPPRESSION, TOPK, PRE_WARMUP_CAP = "selected", "suppression", "topk", "pre_warmup_cap"
+FATES = ("", SELECTED, SUPPRESSION, TOPK, PRE_WARMUP_CAP)
+"""What became of a point, by code: 0 is no candidate."""
+
+_BLOCK = 2048
+"""Series handled at a time: the working set stays in cache and memory does not grow with S."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Detected:
+    """Outcome of detection on S series; selected + the three skips = candidates, in every series."""
+
+    size: F64
+    """[S, T] absolute increments, in units of the metric."""
+    threshold: F64
+    """[S] a point is a candidate if its size exceeds this."""
+    fate: NDArray[np.int8]
+    """[S, T] index into FATES."""
+    suppressed_by: I64
+    """[S, T] index of the selected point that suppressed this one (the first in order of selection), else -1."""
+    pre_warmup: Bools
+    """[T] whether the point lies at or before the end of warm-up."""
+
+    @property
+    def candidate(self) -> Bools:
+        """[S, T] points above the threshold."""
+        return np.greater(self.fate, 0)
+
+    @property
+    def selected(self) -> Bools:
+        """[S, T] points that became events."""
+        return np.equal(self.fate, FATES.index(SELECTED))
+
+
+@dataclass(frozen=True)
+class _Hits:
+    """Candidates of a block of series as [S, H], packed to the left: column h holds the h-th hit of each series."""
+
+    index: I64
+    """Where in T the hit lies; -1 pads."""
+    step: F64
+    size: F64
+    valid: Bools
+    pre: Bools
+
+
+def upper_median(values: F64) -> F64:
+    """sorted[n // 2] along the last axis, the median of the spec; ValueError when there is nothing."""
+    num = values.shape[-1]
+    if num == 0:
+        raise ValueError("the median of no values is not defined")
+    return np.partition(values, num // 2, axis=-1)[..., num // 2]
+
+
+def increments_of(values_SN: F64, steps_N: I64 | Sequence[int]) -> F64:
+    """Signed change from each capture to the next per usual capture interval, [S, N] -> [S, N - 1].
+
+    x[i+1] - x[i], stamped at steps[i + 1], times (median interval / own interval). The factor is exactly 1
+    where the cadence is even; where it is not, the earlier definition (no factor) makes long intervals look
+    like events. Units stay those of the metric. ValueError on fewer than 3 captures, on steps that do not
+    increase, on values that are not finite, and on shapes that disagree.
+    """
+    steps = np.asarray(steps_N)
+    if values_SN.ndim != 2 or steps.shape != values_SN.shape[1:]:
+        raise ValueError(f"values {values_SN.shape} need [series, captures] and one step a capture, got {steps.shape}")
+    if len(steps) < 3:
+        raise ValueError(f"{len(steps)} captures: a change point needs at least 3 (capture more often)")
+    interval_T = np.diff(steps).astype(np.float64)
+    if (interval_T <= 0).any():
+        at = int(np.argmax(interval_T <= 0))
+        raise ValueError(f"steps must increase: step {steps[at + 1]} follows {steps[at]}")
+    _refuse_nonfinite(values_SN, "values")
+    return np.diff(values_SN.astype(np.float64), axis=1) * (upper_median(interval_T) / interval_T)
+
+
+def min_thresholds(metrics: Sequence[str], spec: DetectionSpec) -> F64:
+    """The absolute floor of each series' threshold, [S], by the metric of the series; 0 for one not named."""
+    return np.array([spec.adaptive_min_threshold.get(metric, 0.0) for metric in metrics], dtype=np.float64)
+
+
+def warmup_end_of(steps_N: I64 | Sequence[int], spec: DetectionSpec, manifest_end: float | None) -> float:
+    """Last step of warm-up: the one the run's manifest names (clipped to the range), else a share of the range."""
+    first, last = float(min(steps_N)), float(max(steps_N))
+    if manifest_end is None:
+        return first + spec.warmup_fraction * (last - first)
+    return min(float(manifest_end), last)
+
+
+def detect_peaks(
+    increments: NDArray[np.floating],
+    steps: NDArray[np.integer],
+    warmup_end: float,
+    spec: DetectionSpec,
+    min_threshold: F64,
+) -> Bools:
+    """Which points of each series become events: bool [S, T], the selection of `detect` and nothing else.
+
+    increments [S, T] are signed (the absolute value is taken here), steps [T] are the steps of the later
+    capture of each increment, min_threshold [S] is the floor of each threshold. ValueError as `detect`.
+    """
+    _check(increments, steps, min_threshold, spec)
+    selected_ST = np.zeros(increments.shape, dtype=bool)
+    pre_T = np.asarray(steps) <= warmup_end
+    for rows in _blocks(len(increments)):
+        size_ST = np.abs(increments[rows]).astype(np.float64, copy=False)
+        hits = _hits(size_ST, thresholds_of(size_ST, spec, min_threshold[rows]), steps, pre_T)
+        chosen_SH, _, _ = _select(hits, spec)
+        series, column = np.nonzero(chosen_SH)
+        selected_ST[rows.start + series, hits.index[series, column]] = True
+    return selected_ST
+
+
+def detect(
+    increments_ST: NDArray[np.floating],
+    steps_T: NDArray[np.integer],
+    spec: DetectionSpec,
+    warmup_end: float,
+    min_threshold_S: F64,
+) -> Detected:
+    """Change points of S series with the fate of every candidate.
+
+    Threshold = max(median + k * MAD of the absolute increments, floor) with upper medians and an unscaled
+    MAD; greedy suppression by size (the earlier of equals first): points after warm-up with a budget of
+    max(1, max_events_per_series - max_pre_warmup), then points up to warm-up with a budget of max_pre_warmup;
+    a point within peak_suppression_radius steps of a selected one is refused. A candidate that is both near
+    a selected one and out of budget counts as suppressed.
+    ValueError on shapes that disagree, fewer than 2 increments, nan or inf, steps that do not increase.
+    """
+    _check(increments_ST, steps_T, min_threshold_S, spec)
+    size_ST = np.abs(increments_ST).astype(np.float64, copy=False)
+    threshold_S = thresholds_of(size_ST, spec, min_threshold_S)
+    pre_T = np.asarray(steps_T) <= warmup_end
+    fate_ST = np.zeros(size_ST.shape, dtype=np.int8)
+    by_ST = np.full(size_ST.shape, -1, dtype=np.int64)
+    for rows in _blocks(len(size_ST)):
+        hits = _hits(size_ST[rows], threshold_S[rows], steps_T, pre_T)
+        chosen_SH, near_SH, by_SH = _select(hits, spec)
+        fate_SH = np.where(hits.pre, FATES.index(PRE_WARMUP_CAP), FATES.index(TOPK))
+        fate_SH = np.where(near_SH, FATES.index(SUPPRESSION), fate_SH)
+        fate_SH = np.where(chosen_SH, FATES.index(SELECTED), fate_SH)
+        series, column = np.nonzero(hits.valid)
+        where = rows.start + series, hits.index[series, column]
+        fate_ST[where] = fate_SH[series, column]
+        by_ST[where] = np.where(chosen_SH, -1, by_SH)[series, column]
+    return Detected(size=size_ST, threshold=threshold_S, fate=fate_ST, suppressed_by=by_ST, pre_warmup=pre_T)
+
+
+def thresholds_of(size_ST: F64, spec: DetectionSpec, min_threshold_S: F64) -> F64:
+    """max(median + k * MAD, floor) of the absolute increments of each series, [S]."""
+    median_S = upper_median(size_ST)
+    mad_S = upper_median(np.abs(size_ST - median_S[:, None]))
+    return np.maximum(median_S + spec.adaptive_k * mad_S, min_threshold_S)
+
+
+def _blocks(num: int) -> Iterator[slice]:
+    return (slice(start, min(start + _BLOCK, num)) for start in range(0, num, _BLOCK))
+
+
+def _hits(size_ST: F64, threshold_S: F64, steps_T: NDArray[np.integer], pre_T: Bools) -> _Hits:
+    hit_ST = size_ST > threshold_S[:, None]
+    series, at = np.nonzero(hit_ST)
+    counts_S = np.bincount(series, minlength=len(size_ST))
+    column = np.arange(len(series)) - np.repeat(np.cumsum(counts_S) - counts_S, counts_S)
+    shape = len(size_ST), int(counts_S.max(initial=0))
+    index_SH = np.full(shape, -1, dtype=np.int64)
+    size_SH = np.full(shape, -1.0)
+    index_SH[series, column] = at
+    size_SH[series, column] = size_ST[series, at]
+    valid_SH = index_SH >= 0
+    return _Hits(
+        index_SH, np.asarray(steps_T, dtype=np.float64)[index_SH], size_SH, valid_SH, valid_SH & pre_T[index_SH]
+    )
+
+
+def _select(hits: _Hits, spec: DetectionSpec) -> tuple[Bools, Bools, I64]:
+    """Chosen hits, hits near one chosen before their own group was done, and the index of that one."""
+    chosen_SH = np.zeros_like(hits.valid)
+    near_SH = np.zeros_like(hits.valid)
+    by_SH = np.full(hits.index.shape, -1, dtype=np.int64)
+    if hits.index.shape[1] == 0:
+        return chosen_SH, near_SH, by_SH
+    post_budget = max(1, spec.max_events_per_series - spec.max_pre_warmup)
+    post_SH = hits.valid & ~hits.pre
+    for group_SH, budget, reach_SH in (
+        (post_SH, post_budget, hits.valid),
+        (hits.pre, spec.max_pre_warmup, hits.pre),
+    ):
+        for _ in range(budget):
+            size_SH = np.where(group_SH & ~near_SH, hits.size, -1.0)
+            best_S = size_SH.argmax(axis=1)
+            found = np.flatnonzero(size_SH[np.arange(len(size_SH)), best_S] > 0)
+            if not len(found):
+                break
+            best = best_S[found]
+            chosen_SH[found, best] = True
+            distance = np.abs(hits.step[found] - hits.step[found, best][:, None])
+            reached = (distance <= spec.peak_suppression_radius) & reach_SH[found] & ~near_SH[found]
+            near_SH[found] |= reached
+            by_SH[found] = np.where(reached, hits.index[found, best][:, None], by_SH[found])
+    return chosen_SH, near_SH, by_SH
+
+
+def _refuse_nonfinite(array: NDArray[np.floating], what: str) -> None:
+    if not np.isfinite(array).all():
+        series, at = np.argwhere(~np.isfinite(array))[0]
+        raise ValueError(f"{what} must be finite: got {array[series, at]} in series {series} at position {at}")
+
+
+def _check(
+    increments_ST: NDArray[np.floating], steps_T: NDArray[np.integer], floor_S: F64, spec: DetectionSpec
+) -> None:
+    if increments_ST.ndim != 2 or np.shape(steps_T) != increments_ST.shape[1:]:
+        raise ValueError(f"increments {increments_ST.shape} need [series, time] and one step each: {np.shape(steps_T)}")
+    if np.shape(floor_S) != increments_ST.shape[:1]:
+        raise ValueError(f"min_threshold {np.shape(floor_S)} needs one value a series, {increments_ST.shape[0]}")
+    if increments_ST.shape[1] < 2:
+        raise ValueError(f"{increments_ST.shape[1]} increments: detection needs at least 3 captures, 2 increments")
+    if (np.diff(steps_T) <= 0).any():
+        raise ValueError(f"steps must increase, got {np.asarray(steps_T).tolist()}")
+    if spec.max_events_per_series < 1 or spec.max_pre_warmup < 0 or spec.peak_suppression_radius < 0:
+        raise ValueError(f"detection needs at least 1 event and no negative budget or radius, got {spec}")
+    if (np.asarray(floor_S) < 0).any():
+        raise ValueError(f"min_threshold must not be negative, got {np.min(floor_S)}")
+    _refuse_nonfinite(increments_ST, "increments")
