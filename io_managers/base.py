@@ -6,8 +6,8 @@ Not here: loading by annotation (tables.py, handles.py).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, TypeVar
 
 import dagster as dg
 import polars as pl
@@ -26,10 +26,14 @@ REFUSED = (BlockedError, DamagedError, ConflictError, GateError)
 """Errors that a retry cannot mend."""
 
 
+T = TypeVar("T")
+
+
 class StoreIOManager(dg.ConfigurableIOManager):
     """Stores what assets make under one data root; subclasses say how it is loaded."""
 
     root: str = Field(description="Data root: a local folder (SQUIGGLE_DATA_ROOT).")
+    pointers: str | None = Field(default=None, description="Folder of the workspace's pointers; default: the root.")
 
     models: ClassVar[Mapping[str, type[Table]]] = {}
     """Asset name (last part of the key) -> table model; bound by table_io_manager."""
@@ -37,7 +41,7 @@ class StoreIOManager(dg.ConfigurableIOManager):
     @property
     def store(self) -> Store:
         """The store under the root."""
-        return Store(self.root)
+        return Store(self.root, pointers=self.pointers)
 
     def handle_output(self, context: dg.OutputContext, obj: Product) -> None:
         """Store the product, point the partition at it, and tell the materialisation.
@@ -46,9 +50,7 @@ class StoreIOManager(dg.ConfigurableIOManager):
         run that has already ended (an orphan).
         """
         if not isinstance(obj, Product):
-            raise TypeError(
-                f"asset {context.asset_key.to_user_string()} must return a Product, got {type(obj).__name__}"
-            )
+            raise TypeError(f"{context.asset_key.to_user_string()} must return a Product, got {type(obj).__name__}")
         asset = "/".join(context.asset_key.path)
         arm, seed = _one_partition(context, asset)
         origin = obj.origin
@@ -63,7 +65,7 @@ class StoreIOManager(dg.ConfigurableIOManager):
         except REFUSED as error:
             raise refuse(error) from error
         pointer = self.store.point(asset, arm, seed, ref, origin, obj.checks)
-        model = self.models.get(ref.name) if ref.kind == "table" else None
+        model = self.models.get(context.asset_key.path[-1]) if ref.kind == "table" else None
         context.add_output_metadata({**stored_metadata(pointer, str(self.store.path(ref)), model), **obj.metadata})
         context.step_context.set_data_version(context.asset_key, dg.DataVersion(ref.sha256))
 
@@ -73,8 +75,20 @@ class StoreIOManager(dg.ConfigurableIOManager):
             raise ValueError(f"no table model for asset {name!r}; there are models for {sorted(self.models)}")
         return self.models[name]
 
-    def find_all(self, context: dg.InputContext) -> list[Pointer]:
-        """The pointers of all partitions an input maps to, sorted; dg.Failure naming every missing one."""
+    def open_all(self, context: dg.InputContext, opened: Callable[[Pointer], T]) -> dict[str, T]:
+        """Every partition an input maps to, by name, in order, opened; dg.Failure naming each that may not be read."""
+        found: dict[str, T] = {}
+        errors: list[Exception] = []
+        for pointer in self._find_all(context):
+            try:
+                found[pointer.partition] = opened(pointer)
+            except REFUSED as error:
+                errors.append(error)
+        if errors:
+            raise refuse(*errors) from errors[0]
+        return found
+
+    def _find_all(self, context: dg.InputContext) -> list[Pointer]:
         asset = "/".join(context.asset_key.path)
         wanted = partitions_of(context)
         found = [self.store.pointer(asset, arm, seed) for arm, seed in wanted]
@@ -91,17 +105,15 @@ class StoreIOManager(dg.ConfigurableIOManager):
             )
         return [pointer for pointer in found if pointer is not None]
 
-    def _put(self, name: str, product: Product) -> ObjectRef:
-        object_id = product.origin.object_id
+    def _put(self, asset: str, product: Product) -> ObjectRef:
+        object_id, name = product.origin.object_id, product.object_name or asset
         value = product.value
         if isinstance(value, pl.DataFrame):
-            return self.store.put_table(object_id, name, value, self.model(name), product.origin)
+            return self.store.put_table(object_id, name, value, self.model(asset), product.origin)
         if isinstance(value, HandleDraft):
             return self.store.put_handle(object_id, name, value, product.origin)
         if value is not None:
-            raise TypeError(
-                f"asset {name}: a Product holds a DataFrame, a HandleDraft or None, got {type(value).__name__}"
-            )
+            raise TypeError(f"{name}: a Product holds a DataFrame, a HandleDraft or None, got {type(value).__name__}")
         ref = self.store.find(object_id, name)
         if ref is None:
             raise DamagedError(f"{name} was reported to be in the store under {object_id}, but it is not there")
@@ -128,10 +140,10 @@ def _fence(context: dg.OutputContext) -> None:
         )
 
 
-def refuse(error: Exception) -> dg.Failure:
-    """The error as a Failure that Dagster shows whole and does not retry."""
-    return dg.Failure(str(error), allow_retries=False, metadata={"error": type(error).__name__, **_extra(error)})
-
-
-def _extra(error: Exception) -> dict[str, Any]:
-    return {"num_failing": error.num_failing} if isinstance(error, GateError) else {}
+def refuse(*errors: Exception) -> dg.Failure:
+    """The errors as one Failure that Dagster shows whole and does not retry."""
+    metadata: dict[str, Any] = {"errors": dg.MetadataValue.json([type(error).__name__ for error in errors])}
+    failing = [error.num_failing for error in errors if isinstance(error, GateError)]
+    if failing:
+        metadata["num_failing"] = sum(failing)
+    return dg.Failure("\n".join(str(error) for error in errors), metadata=metadata, allow_retries=False)

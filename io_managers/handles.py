@@ -9,7 +9,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from io_managers.base import REFUSED, StoreIOManager, refuse
+from io_managers.base import StoreIOManager
 from squiggle_assets.schemas.handles import Handle
 
 
@@ -22,13 +22,8 @@ class HandleIOManager(StoreIOManager):
         dg.Failure names every missing, damaged or blocked partition, and says so if one handle was wanted and the
         input maps to another number of them.
         """
-        single = context.dagster_type.typing_type is Handle
-        try:
-            pointers = self.find_all(context)
-            handles = {pointer.partition: self.store.open_handle(pointer) for pointer in pointers}
-        except REFUSED as error:
-            raise refuse(error) from error
-        if not single:
+        handles = self.open_all(context, self.store.open_handle)
+        if context.dagster_type.typing_type is not Handle:
             return handles
         if len(handles) != 1:
             raise dg.Failure(
@@ -39,6 +34,6 @@ class HandleIOManager(StoreIOManager):
         return next(iter(handles.values()))
 
 
-def handle_io_manager(root: Path | str) -> HandleIOManager:
-    """The IO manager of handles under a data root."""
-    return HandleIOManager(root=str(root))
+def handle_io_manager(root: Path | str, *, pointers: Path | str | None = None) -> HandleIOManager:
+    """The IO manager of handles under a data root; pointers: as Store."""
+    return HandleIOManager(root=str(root), pointers=None if pointers is None else str(pointers))

@@ -47,8 +47,18 @@ class BlockedError(RuntimeError):
 class Store:
     """Everything under one data root. Cheap to make; holds no state but the root and the file operations."""
 
-    def __init__(self, root: Path | str, *, ops: commit.FileOps = commit.OPS) -> None:
+    def __init__(
+        self, root: Path | str, *, pointers: Path | str | None = None, ops: commit.FileOps = commit.OPS
+    ) -> None:
+        """A store.
+
+        Args:
+            root: where objects, locks and work lie.
+            pointers: where this workspace's pointers lie (they say which objects are current); default: root.
+            ops: the file operations.
+        """
         self.root = local_root(root)
+        self.pointers_root = self.root if pointers is None else local_root(pointers)
         self.ops = ops
 
     # ---- objects
@@ -69,6 +79,19 @@ class Store:
             self._set_aside(path, error)
             return None
         return ref
+
+    def names(self, object_id: str) -> list[str]:
+        """What is stored under this id, by name."""
+        return sorted(path.stem for path in self._object_folder(object_id).glob("*.json") if path.name[0] != ".")
+
+    def look(self, ref: ObjectRef) -> pl.DataFrame | Handle:
+        """The object itself, verified, whichever partitions point at it; DamagedError if it is not whole."""
+        path = self.path(ref)
+        check_object(ref, path)
+        if ref.kind == "table":
+            return pl.read_parquet(path, glob=False)
+        manifest = folders.read_manifest(path)
+        return Handle(path=path, sha256=ref.sha256, files=tuple(sorted(manifest["files"])), meta=manifest["meta"])
 
     def path(self, ref: ObjectRef) -> Path:
         """Where the object's parquet file or folder lies."""
@@ -143,7 +166,7 @@ class Store:
     ) -> Pointer:
         """Make the partition be that object from now on, atomically."""
         pointer = Pointer(asset=asset_key, arm=arm, seed=seed, ref=ref, origin=origin, checks=checks)
-        path = pointer_path(self.root, asset_key, arm, seed)
+        path = pointer_path(self.pointers_root, asset_key, arm, seed)
         commit.commit_file(path, encode_pointer(pointer), replace=True, ops=self.ops)
         return pointer
 
@@ -155,12 +178,12 @@ class Store:
 
     def pointer(self, asset_key: str, arm: str | None = None, seed: int | None = None) -> Pointer | None:
         """The partition's pointer, or None if it was never made; DamagedError if the pointer file is."""
-        path = pointer_path(self.root, asset_key, arm, seed)
+        path = pointer_path(self.pointers_root, asset_key, arm, seed)
         return decode_pointer(path) if path.exists() else None
 
     def pointers(self, asset_key: str) -> list[Pointer]:
         """All partitions of an asset that were made, by arm, then by seed as a number."""
-        folder = asset_folder(self.root, asset_key)
+        folder = asset_folder(self.pointers_root, asset_key)
         files = [path for pattern in ("*.json", "*/*.json") for path in folder.glob(pattern)]
         found = [decode_pointer(path) for path in files if not path.name.startswith(".")]
         mine = [pointer for pointer in found if pointer.asset == asset_key]

@@ -12,7 +12,7 @@ from typing import ClassVar
 import dagster as dg
 import polars as pl
 
-from io_managers.base import REFUSED, StoreIOManager, refuse
+from io_managers.base import StoreIOManager
 from squiggle_assets.schemas.base import Table, empty
 
 
@@ -27,23 +27,24 @@ class TableIOManager(StoreIOManager):
         wanted = context.dagster_type.typing_type
         if wanted not in (pl.LazyFrame, pl.DataFrame):
             raise TypeError(
-                f"input {context.name}: annotate a table as pl.LazyFrame (scanned) or pl.DataFrame (loaded), got {wanted}"
+                f"input {context.name}: annotate a table pl.LazyFrame (scanned) or pl.DataFrame (loaded), not {wanted}"
             )
-        name = context.asset_key.path[-1]
-        try:
-            frames = [self.store.scan(pointer) for pointer in self.find_all(context)]
-        except REFUSED as error:
-            raise refuse(error) from error
-        frame = pl.concat(frames, how="vertical") if frames else empty(self.model(name)).lazy()
+        frames = self.open_all(context, self.store.scan)
+        if frames:
+            frame = pl.concat(frames.values(), how="vertical")
+        else:
+            frame = empty(self.model(context.asset_key.path[-1])).lazy()
         return frame if wanted is pl.LazyFrame else frame.collect()
 
 
-def table_io_manager(root: Path | str, tables: Mapping[str, type[Table]]) -> TableIOManager:
-    """The IO manager of these tables under a data root; tables: asset name -> model."""
+def table_io_manager(
+    root: Path | str, tables: Mapping[str, type[Table]], *, pointers: Path | str | None = None
+) -> TableIOManager:
+    """The IO manager of these tables under a data root; tables: asset name -> model; pointers: as Store."""
 
     class BoundTableIOManager(TableIOManager):
         """Bound in a class and not an instance: Dagster copies instances, and keeps only what is configuration."""
 
         models: ClassVar[Mapping[str, type[Table]]] = dict(tables)
 
-    return BoundTableIOManager(root=str(root))
+    return BoundTableIOManager(root=str(root), pointers=None if pointers is None else str(pointers))

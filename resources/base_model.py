@@ -79,6 +79,19 @@ def load_base(
     )
 
 
+def load_tokenizer(folder: Path) -> Any:
+    """The tokenizer of a stored model folder, ready to pad; the weights are not read. ValueError as load_base."""
+    from transformers import AutoTokenizer
+
+    _check_folder(folder)
+    tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
+    if not tokenizer.is_fast:
+        raise ValueError(f"{folder} has no fast tokenizer (tokenizer.json): answers cannot be located without offsets")
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
 def to_draft(model: Any, tokenizer: Any, meta: Mapping[str, Any]) -> HandleDraft:
     """Model and tokenizer as a handle in Hugging Face layout: `load_base` reads the stored folder.
 
@@ -94,6 +107,8 @@ def to_draft(model: Any, tokenizer: Any, meta: Mapping[str, Any]) -> HandleDraft
 
 
 def _folder(source: str | Path) -> Path | None:
+    if not str(source).strip():
+        raise ValueError("the base model source is empty: pass a folder or a hub id 'owner/name'")
     path = Path(source).expanduser()
     if path.is_dir():
         return path
@@ -125,13 +140,16 @@ def _check_folder(folder: Path) -> None:
 def _load(where: str, revision: str | None, dtype: str, attn: str) -> tuple[Any, Any]:
     import torch
     from safetensors import SafetensorError
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-    shared = {"trust_remote_code": False, **({"revision": revision} if revision else {})}
+    # the config comes first: one small file tells whether the hub is there, and pins the commit of all the rest
+    config = AutoConfig.from_pretrained(where, trust_remote_code=False, revision=revision or "main")
+    shared = {"trust_remote_code": False, "revision": getattr(config, "_commit_hash", None) or revision or "main"}
     tokenizer = AutoTokenizer.from_pretrained(where, **shared)
     try:
         model, info = AutoModelForCausalLM.from_pretrained(
             where,
+            config=config,
             dtype=getattr(torch, dtype),
             attn_implementation=attn,
             use_safetensors=True,

@@ -20,9 +20,10 @@ def column_lineage(model: SqlModel, columns: Mapping[str, Sequence[str]]) -> dic
         columns: the columns of every table in model.upstreams, a study column included where there is one.
 
     Raises:
-        ValueError: an upstream whose columns are not given, or a text that sqlglot cannot resolve, with its words.
+        ValueError: an upstream whose columns are not given, a text that sqlglot cannot resolve, with its words, or
+            UNION BY NAME (sqlglot pairs its columns by place, so its answer would be wrong).
     """
-    from sqlglot import exp
+    from sqlglot import exp, parse_one
     from sqlglot.errors import SqlglotError
     from sqlglot.lineage import lineage
 
@@ -31,7 +32,12 @@ def column_lineage(model: SqlModel, columns: Mapping[str, Sequence[str]]) -> dic
         raise ValueError(f"{model.name}: the columns of {absent} are not given")
     schema = {table: dict.fromkeys(columns[table], "unknown") for table in model.upstreams}
     try:
-        found = lineage(None, model.text, schema=schema, dialect="duckdb")
+        tree = parse_one(model.text, dialect="duckdb")
+        if any(union.args.get("by_name") for union in tree.find_all(exp.SetOperation)):
+            raise ValueError(
+                f"{model.name}: no lineage through UNION BY NAME; name the columns in one order and drop BY NAME"
+            )
+        found = lineage(None, tree, schema=schema, dialect="duckdb", validate_qualify_columns=True)
     except SqlglotError as error:
         raise ValueError(f"{model.name}: no lineage: {error}") from error
     assert isinstance(found, dict)

@@ -34,7 +34,7 @@ class SqlModel:
     code_version: str
     """sha256 of the text: any edit, a comment's too, makes another version."""
     upstreams: tuple[str, ...]
-    """Tables and models it reads, in order of first mention."""
+    """Tables and models it reads, by name."""
 
 
 def discover(files: Iterable[tuple[str, str, str]], tables: Collection[str]) -> tuple[SqlModel, ...]:

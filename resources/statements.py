@@ -25,7 +25,7 @@ class Statement:
     """What the parser saw of one SELECT."""
 
     tables: tuple[str, ...]
-    """Tables read, lower case, each once, in order of first mention; CTE names left out."""
+    """Tables read, lower case, each once, by name; CTE names left out."""
     is_ordered: bool
     """Whether the outermost SELECT has an ORDER BY."""
 
@@ -38,7 +38,8 @@ def parse(text: str, connection: duckdb.DuckDBPyConnection) -> Statement:
             counts as none), a CTE that writes, a table function outside TABLE_FUNCTIONS, or a table named with a
             schema or catalogue.
     """
-    parsed = json.loads(_row(connection.execute("select json_serialize_sql(?::varchar)", [text])))
+    [(serialised,)] = connection.execute("select json_serialize_sql(?::varchar)", [text]).fetchall()
+    parsed = json.loads(serialised)
     if parsed["error"]:
         if parsed["error_type"] == "not implemented":
             raise ValueError(f"only a SELECT is allowed here, got {_shown(text)}")
@@ -47,14 +48,8 @@ def parse(text: str, connection: duckdb.DuckDBPyConnection) -> Statement:
     if len(statements) != 1:
         raise ValueError(f"exactly one SELECT is allowed here, got {len(statements)} statements in {_shown(text)}")
     node = statements[0]["node"]
-    tables = tuple(dict.fromkeys(_tables(node, frozenset())))
+    tables = tuple(sorted(set(_tables(node, frozenset()))))
     return Statement(tables, any(modifier["type"] == "ORDER_MODIFIER" for modifier in node["modifiers"]))
-
-
-def _row(result: duckdb.DuckDBPyConnection) -> str:
-    row = result.fetchone()
-    assert row is not None
-    return str(row[0])
 
 
 def _tables(node: Any, hidden: frozenset[str]) -> Iterator[str]:

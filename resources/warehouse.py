@@ -22,7 +22,7 @@ from io_managers.pointers import Pointer
 from io_managers.store import Store
 from resources.sql_models import SqlModel
 from resources.statements import parse
-from squiggle_assets.schemas.base import Table, dtypes, empty
+from squiggle_assets.schemas.base import Table, dtypes
 
 _SMALL_INTEGERS = (pl.Int8, pl.Int16, pl.Int32, pl.UInt8, pl.UInt16, pl.UInt32)
 
@@ -47,12 +47,20 @@ class Roster:
         )
 
 
+def view_columns(tables: Mapping[str, type[Table]], shared: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """Columns of every table as SQL sees it: the model's own, after `study` where a union over studies needs it."""
+    return {
+        name: tuple(dtypes(model)) if name in shared or "study" in dtypes(model) else ("study", *dtypes(model))
+        for name, model in tables.items()
+    }
+
+
 class Warehouse:
     """Views over the store on one DuckDB connection, which it takes over: locks down now, closes at the end.
 
     A view is made when a statement first reads its table, and then every file of it is verified; so a refused partition
     (damaged, or with a failed blocking check) stops the statements that read its table and no others. A table keeps the
-    partitions it had at that moment for as long as the warehouse is open.
+    partitions it had when it was first asked for, by a statement or by `sources`, so that the two agree.
     """
 
     def __init__(
@@ -84,13 +92,13 @@ class Warehouse:
         self._models = {model.name: model for model in models}
         self._tables = {name: model for name, model in tables.items() if name not in self._models}
         self._shared = frozenset(shared)
+        self._columns = view_columns(tables, self._shared)
         unknown = sorted(self._shared - set(tables))
         if unknown:
             raise ValueError(f"shared tables {unknown} are not among the tables {sorted(tables)}")
         if set("*?[") & set(str(store.root)):
-            raise ValueError(
-                f"data root {str(store.root)!r}: SQL takes '*', '?' and '[' in it for a glob; rename it"
-            )
+            raise ValueError(f"data root {str(store.root)!r}: SQL takes '*', '?' and '[' in it for a glob; rename it")
+        self._found: dict[str, list[tuple[str | None, list[Pointer]]]] = {}
         self._views: set[str] = set()
         self._connection = connection if connection is not None else duckdb.connect()
         _lock_down(self._connection, store.root / "objects")
@@ -139,7 +147,10 @@ class Warehouse:
             raise QueryError(f"{model.layer}/{model.name}.sql: {error}") from error
 
     def sources(self, names: Iterable[str]) -> dict[str, Pointer]:
-        """'asset/arm/seed' -> pointer of every stored partition that these tables and models are made from."""
+        """'asset/arm/seed' -> pointer of every stored partition that these tables and models are made from.
+
+        QueryError for a name that is neither.
+        """
         found: dict[str, Pointer] = {}
         for name in names:
             if name in self._models:
@@ -152,16 +163,22 @@ class Warehouse:
     def relation(self, name: str) -> duckdb.DuckDBPyRelation:
         """One table or model, to be read in batches; errors as query."""
         self._make_views([name])
-        return self._connection.view(_identifier(name))
+        return self._connection.view(name)
 
     def _partitions(self, name: str) -> list[tuple[str | None, list[Pointer]]]:
         """(study, its current partitions of the table) for every study, or one (None, ...) for a shared table."""
-        if name in self._shared:
-            return [(None, self._store.pointers(name))]
-        return [
-            (roster.study, [p for p in self._store.pointers(f"{roster.study}/{name}") if roster.counts(p)])
-            for roster in self._rosters
-        ]
+        if name not in self._tables:
+            raise QueryError(f"no table {name!r}; there are {', '.join(self.names)}")
+        if name not in self._found:
+            self._found[name] = (
+                [(None, self._store.pointers(name))]
+                if name in self._shared
+                else [
+                    (roster.study, [p for p in self._store.pointers(f"{roster.study}/{name}") if roster.counts(p)])
+                    for roster in self._rosters
+                ]
+            )
+        return self._found[name]
 
     def _make_views(self, names: Iterable[str]) -> None:
         for name in names:
@@ -171,32 +188,27 @@ class Warehouse:
                 if name in self._models:
                     self._make_views(self._models[name].upstreams)
                     self._connection.execute(f"create view {_identifier(name)} as {self._models[name].text}")
-                elif name in self._tables:
-                    self._make_table_view(name)
                 else:
-                    raise QueryError(f"no table {name!r}; there are {', '.join(self.names)}")
+                    self._make_table_view(name)
             except duckdb.Error as error:
                 raise QueryError(f"{name}: {error}") from error
             self._views.add(name)
 
     def _make_table_view(self, name: str) -> None:
-        model = self._tables[name]
-        columns = [duckdb.ColumnExpression(column) for column in dtypes(model)]
-        with_study = name not in self._shared and "study" not in dtypes(model)
+        partitions, model, columns = self._partitions(name), self._tables[name], self._columns[name]
+        own = [duckdb.ColumnExpression(column) for column in dtypes(model)]
         union: duckdb.DuckDBPyRelation | None = None
-        for study, pointers in self._partitions(name):
+        for study, pointers in partitions:
             files = [_checked(self._store.table_path(pointer), pointer, model) for pointer in pointers]
             if files:
-                leading = [duckdb.ConstantExpression(study).alias("study")] if with_study else []
                 rows = self._connection.read_parquet([str(file) for file in files], hive_partitioning=False)
-                rows = rows.select(*leading, *columns)
+                leading = [duckdb.ConstantExpression(study).alias("study")] if len(columns) > len(own) else []
+                rows = rows.select(*leading, *own)
                 union = rows if union is None else union.union(rows)
         if union is not None:
-            union.create_view(_identifier(name), replace=False)
+            union.create_view(name, replace=False)
         else:
-            nothing = empty(model)
-            if with_study:
-                nothing = nothing.select(pl.lit(None, pl.String).alias("study"), pl.all())
+            nothing = pl.DataFrame(schema={"study": pl.String, **dtypes(model)}).select(columns)
             self._connection.register(name, nothing.to_arrow())
 
 
@@ -220,13 +232,13 @@ def _lock_down(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
 
 
 def _checked(path: Path, pointer: Pointer, model: type[Table]) -> Path:
-    """The path, if the file's columns are the model's; ValueError for a file that an older model wrote."""
+    """The path, if the file's columns are the model's; QueryError for a file that an older model wrote."""
     found, wanted = dict(pl.read_parquet_schema(path)), dtypes(model)
     if found != wanted:
         differing = sorted(name for name in found.keys() | wanted.keys() if found.get(name) != wanted.get(name))
         raise QueryError(
             f"{_partition_key(pointer)} was written with other columns than {model.__name__} has now "
-            f"(differing: {', '.join(differing) or 'their order'}); run its study again"
+            f"(differing: {', '.join(differing)}); run its study again"
         )
     return path
 

@@ -13,6 +13,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from squiggle_assets.workspace import Workspace
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -34,10 +36,9 @@ errors = Console(stderr=True)
 
 
 def _session(study: str, profile: str | None, items: str | None) -> Any:
-    from resources.settings import Settings
     from squiggle_assets.running.session import open_session
 
-    return open_session(study, Settings.given(profile=profile, items=items))
+    return open_session(study, Workspace.given(profile=profile, items=items))
 
 
 def _split(text: str | None) -> frozenset[str] | None:
@@ -69,8 +70,8 @@ def _run(session: Any, selection: Any) -> bool:
         session.seeds,
         session.store,
         selection=selection,
-        environment=session.settings.environment(),
-        num_workers=session.settings.workers(),
+        environment=session.workspace.environment,
+        num_workers=session.workspace.settings.workers,
         console=console,
     )
     listing.print_summary(session, summary, console)
@@ -82,7 +83,9 @@ def run(
     study: StudyName,
     profile: ProfileName = None,
     arms: Annotated[str | None, typer.Option(help="Only these arms, separated by commas.")] = None,
-    seeds: Annotated[str | None, typer.Option(help="Only these seeds, separated by commas (registered if new).")] = None,
+    seeds: Annotated[
+        str | None, typer.Option(help="Only these seeds, separated by commas (registered if new).")
+    ] = None,
     items: Items = None,
     select: Annotated[str | None, typer.Option(help="Only these assets and all they stand on.")] = None,
 ) -> None:
@@ -114,7 +117,9 @@ def claims(
 
     with _session(study, profile, items) as session:
         rows = listing.claim_rows(session, verdict)
-        listing.show(rows if as_json else listing.short_claims(rows), console, as_json=as_json, title=f"claims of {study}")
+        listing.show(
+            rows if as_json else listing.short_claims(rows), console, as_json=as_json, title=f"claims of {study}"
+        )
 
 
 @app.command()
@@ -128,7 +133,10 @@ def demo(
         ok = _run(session, _selection(session.study, None, None, None))
         if ok:
             listing.show(
-                listing.short_claims(listing.claim_rows(session, None)), console, as_json=False, title=f"claims of {study}"
+                listing.short_claims(listing.claim_rows(session, None)),
+                console,
+                as_json=False,
+                title=f"claims of {study}",
             )
             ok = listing.controls_hold(session, console)
     raise typer.Exit(0 if ok else 1)
@@ -191,10 +199,9 @@ def sql(
     out: Annotated[Path | None, typer.Option(help="Write the result to this .csv or .parquet file instead.")] = None,
 ) -> None:
     """Ask the current tables. `squiggle sql "show tables"` lists them."""
-    from resources.settings import Settings
     from squiggle_assets.running import asking
 
-    asking.ask(Settings.given(profile=profile, items=items), query, console, as_json=as_json, out=out)
+    asking.ask(Workspace.given(profile=profile, items=items), query, console, as_json=as_json, out=out)
 
 
 @app.command()
@@ -204,21 +211,19 @@ def warehouse(
     items: Items = None,
 ) -> None:
     """Export every current table and mart to a .duckdb file for people; nothing reads it back."""
-    from resources.settings import Settings
     from squiggle_assets.running import asking
 
-    asking.export(Settings.given(profile=profile, items=items), out)
+    asking.export(Workspace.given(profile=profile, items=items), out)
     console.print(str(out), markup=False, highlight=False)
 
 
 @app.command()
 def doctor(profile: ProfileName = None, as_json: AsJson = False) -> None:
     """Check the machine and the workspace: devices, pools, dagster.yaml, damaged files, dead runs, leftovers."""
-    from resources.settings import Settings
     from squiggle_assets.running import doctor as checks
     from squiggle_assets.running import listing
 
-    rows = checks.examine(Settings.given(profile=profile, items=None))
+    rows = checks.examine(Workspace.given(profile=profile, items=None))
     listing.show(rows, console, as_json=as_json, title="doctor")
     raise typer.Exit(0 if all(row["ok"] for row in rows) else 1)
 
@@ -230,10 +235,9 @@ def ui(
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000,
 ) -> None:
     """Start Dagster (webserver and daemon) on this workspace; Ctrl-C ends both."""
-    from resources.settings import Settings
     from squiggle_assets.running import serving
 
-    raise typer.Exit(serving.serve(Settings.given(profile=profile, items=items), port))
+    raise typer.Exit(serving.serve(Workspace.given(profile=profile, items=items), port))
 
 
 def main() -> None:

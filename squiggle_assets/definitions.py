@@ -3,16 +3,15 @@
 Here: assembly, and nothing heavier than Dagster, polars and pandera at import. Not here: anything that is assembled.
 """
 
-from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import dagster as dg
+from dagster_duckdb import DuckDBResource
 
-from io_managers.handles import HandleIOManager
-from io_managers.tables import TableIOManager
-from resources.compute import ComputeResource
-from resources.settings import SettingsResource, Settings
+from io_managers.handles import handle_io_manager
+from io_managers.tables import table_io_manager
+from resources.compute_resource import ComputeResource
 from squiggle_assets import automation
 from squiggle_assets.assets import curriculum_study, shared, sql
 from squiggle_assets.assets.factory import assets_of
@@ -20,6 +19,7 @@ from squiggle_assets.assets.node import Graph
 from squiggle_assets.schemas.tables import TABLES
 from squiggle_assets.science.spec import Study
 from squiggle_assets.studies import STUDIES
+from squiggle_assets.workspace import Workspace
 
 
 @cache
@@ -28,27 +28,27 @@ def graph_of(study: Study) -> Graph:
     return Graph(study, shared.nodes() + curriculum_study.nodes(study))
 
 
-def build(*, settings: Settings | None = None, report: Callable[..., Any] | None = None, **overrides: Any) -> dg.Definitions:
+def build(workspace: Workspace | None = None, **overrides: Any) -> dg.Definitions:
     """Fresh Definitions.
 
     Args:
-        settings: where data lies and which sizes run; default: from the environment.
-        report: (node, partition) -> Progress, for a terminal; default: log lines.
+        workspace: where data lies and which sizes run; default: from the environment.
         overrides: resources to replace, by key.
     """
-    chosen = settings or Settings()
+    where = workspace or Workspace.given()
     graphs = tuple(graph_of(study) for study in STUDIES.values())
     assets = [asset for i, graph in enumerate(graphs) for asset in assets_of(graph, shared=i == 0)]
     resources: dict[str, Any] = {
-        "settings": SettingsResource.of(chosen, report),
-        "compute": ComputeResource.of(chosen),
-        "tables": TableIOManager.of(chosen, TABLES),
-        "handles": HandleIOManager.of(chosen),
+        "workspace": dg.ResourceDefinition.hardcoded_resource(where, "Where data lies and which sizes run."),
+        "compute": ComputeResource(locks=str(where.locks), num_workers=where.settings.workers),
+        "duckdb": DuckDBResource(database=":memory:"),
+        "tables": table_io_manager(where.root, TABLES, pointers=where.folder),
+        "handles": handle_io_manager(where.root, pointers=where.folder),
     }
     return dg.Definitions(
         assets=[*assets, *sql.assets(graphs)],
         resources={**resources, **overrides},
-        sensors=[automation.roster_sensor(graphs, chosen.load_profile), _automation_sensor()],
+        sensors=[automation.roster_sensor(graphs, lambda: where.profile), _automation_sensor()],
         schedules=[automation.growth_schedule(graph) for graph in graphs],
         executor=dg.in_process_executor,
     )

@@ -1,6 +1,7 @@
 -- Draws of each item over all runs of an arm, against what the arm's curriculum promises.
--- grain: study, arm, item_id. Items promised but never drawn have 0 draws; items drawn without a promise (planted ones)
--- have null expected_draws and ratio. expected_draws is per run. ratio = draws per run / expected draws per run.
+-- grain: study, arm, item_id; items neither drawn nor promised are left out. num_draws is over all runs, draws_per_run
+-- and expected_draws are per run of the full budget, ratio = draws_per_run / expected_draws. A promised item that was
+-- never drawn has 0 draws. ratio is null where nothing is promised. Runs that were stopped early draw less than promised.
 with runs as (
     select study, arm, count(*) as num_runs
     from stg_runs
@@ -41,4 +42,5 @@ select
     end as ratio
 from items
 join runs using (study, arm)
+where items.num_draws > 0 or items.expected_draws > 0
 order by study, arm, items.item_id

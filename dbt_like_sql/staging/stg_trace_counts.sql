@@ -1,5 +1,6 @@
 -- How often each run drew each item it drew at all, and when first and last.
--- grain: study, arm, seed, item_id. Draws are places in optimiser steps' batches; steps in optimiser steps.
+-- grain: study, arm, seed, item_id. A draw is one place in one batch; steps in optimiser steps, the first batch is 0.
+-- family_id is the true family, also where the curriculum goes by shuffled labels.
 select
     study,
     arm,

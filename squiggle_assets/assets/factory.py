@@ -28,12 +28,14 @@ _IO = {"table": "tables", "handle": "handles"}
 class Step:
     """What a compute function gets beside its inputs."""
 
+    graph: Graph
     scope: Scope
     identity: Identity
+    dagster_run_id: str
     store: Store
     """Only for sinks and checkpoints of this very object."""
     resources: Any
-    """Dagster's resources by name: compute, settings, ..."""
+    """Dagster's resources by name: compute, workspace."""
     progress: Progress
     facts: dict[str, Any]
     """Figures for the materialisation that must not be in a table (seconds, memory, device)."""
@@ -91,7 +93,9 @@ def restamped(store: Store, node: Node, out: Out, identity: Identity, at: Partit
     """A table of an existing run that was stamped for another arm, stamped for this one; None if there is none."""
     for name in store.names(identity.object_id):
         if name.startswith(f"{out.name}."):
-            return store.read_object(identity.object_id, name).with_columns(pl.lit(at.arm).alias("arm"))
+            ref = store.find(identity.object_id, name)
+            if ref is not None:
+                return store.look(ref).with_columns(pl.lit(at.arm).alias("arm"))
     return None
 
 
@@ -110,7 +114,10 @@ def _found(step: Step, node: Node) -> dict[str, Any] | None:
     return values
 
 
-def _progress(context: dg.AssetExecutionContext) -> Progress:
+def _progress(context: dg.AssetExecutionContext, workspace: Any, node: Node, at: Partition) -> Progress:
+    if workspace.report is not None:
+        told: Progress = workspace.report(node.name, at)
+        return told
     last = [-1]
 
     def tell(done: int, total: int, note: str = "") -> None:
@@ -124,18 +131,20 @@ def _progress(context: dg.AssetExecutionContext) -> Progress:
 
 def _outputs(context: Any, graph: Graph, node: Node, inputs: Mapping[str, Any]) -> Iterator[Any]:
     resources = context.resources
-    store: Store = resources.settings.store()
+    store: Store = resources.workspace.store
     seeds = registered_seeds(graph.study, context.instance)
     at = partition_of(context, node)
-    scope = Scope(study=graph.study, profile=resources.settings.load_profile(), partition=at, num_seeds=len(seeds))
+    scope = Scope(study=graph.study, profile=resources.workspace.profile, partition=at, num_seeds=len(seeds))
     identity = identify(graph, node, scope, seeds, store)
     facts: dict[str, Any] = {}
     step = Step(
+        graph=graph,
         scope=scope,
         identity=identity,
+        dagster_run_id=context.run_id,
         store=store,
         resources=resources,
-        progress=resources.settings.progress(node.name, at) or _progress(context),
+        progress=_progress(context, resources.workspace, node, at),
         facts=facts,
     )
     with store.lock(identity.object_id):
@@ -156,7 +165,8 @@ def _hand_over(
     name = object_name(node, out, scope.partition)
     looked_at = value
     if value is None and out.checks:
-        looked_at = step.store.load(identity.object_id, name)
+        ref = step.store.find(identity.object_id, name)
+        looked_at = None if ref is None else step.store.look(ref)
     outcomes = run_checks(out, looked_at, scope)
     product = Product(
         value=value,
@@ -205,7 +215,7 @@ def asset_of(graph: Graph, node: Node) -> dg.AssetsDefinition:
         ins={argument: _asset_in(graph, node, entry) for argument, entry in node.inputs.items()},
         partitions_def=parts,
         pool=node.pool,
-        required_resource_keys={"settings", "compute"},
+        required_resource_keys={"workspace", "compute"},
         check_specs=[
             dg.AssetCheckSpec(
                 name,

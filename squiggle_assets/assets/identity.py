@@ -50,7 +50,7 @@ def git_state() -> tuple[str | None, bool | None]:
     here = Path(__file__).resolve().parent
 
     def git(*words: str) -> str:
-        done = subprocess.run(["git", "-C", str(here), *words], capture_output=True, text=True, check=True)  # noqa: S607
+        done = subprocess.run(["git", "-C", str(here), *words], capture_output=True, text=True, check=True)
         return done.stdout.strip()
 
     try:

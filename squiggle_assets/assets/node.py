@@ -29,13 +29,17 @@ class Partition(NamedTuple):
         return "|".join(str(part) for part in self if part is not None) or "-"
 
 
+NOWHERE = Partition()
+"""The one partition of what has none."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Scope:
     """What a node may know: its study, the sizes, and which partition it is."""
 
     study: Study
     profile: Profile
-    partition: Partition = Partition()
+    partition: Partition = NOWHERE
     num_seeds: int = 0
     """Registered seeds of the study when the step started."""
 

@@ -31,7 +31,9 @@ def models() -> tuple[SqlModel, ...]:
 
 def shared_names(graphs: Sequence[Graph]) -> frozenset[str]:
     """Tables without a study: the shared ones."""
-    return frozenset(name for graph in graphs for name, node in graph.makers.items() if node.grain == "shared") & set(RAW)
+    return frozenset(name for graph in graphs for name, node in graph.makers.items() if node.grain == "shared") & set(
+        RAW
+    )
 
 
 def rosters(graphs: Sequence[Graph], instance: dg.DagsterInstance) -> list[Roster]:
@@ -77,8 +79,8 @@ def _lineage(model: SqlModel, graphs: Sequence[Graph]) -> dg.TableColumnLineage:
 
 
 def _product(context: dg.AssetExecutionContext, model: SqlModel, graphs: Sequence[Graph]) -> Product:
-    settings = context.resources.settings
-    store = settings.store()
+    workspace = context.resources.workspace
+    store = workspace.store
     with context.resources.duckdb.get_connection() as connection:
         warehouse = Warehouse(
             store,
@@ -104,7 +106,7 @@ def _product(context: dg.AssetExecutionContext, model: SqlModel, graphs: Sequenc
         code_version=identity.code_version,
         config_hash=sha256_json(config),
         inputs=sources,
-        profile=settings.load_profile().name,
+        profile=workspace.profile.name,
         git_commit=commit,
         git_dirty=dirty,
         dagster_run_id=context.run_id,
@@ -123,7 +125,7 @@ def _asset(model: SqlModel, graphs: Sequence[Graph]) -> dg.AssetsDefinition:
         kinds={"sql", "duckdb"},
         owners=["team:squiggle"],
         metadata={"dagster/column_lineage": _lineage(model, graphs)},
-        required_resource_keys={"settings", "duckdb"},
+        required_resource_keys={"workspace", "duckdb"},
         automation_condition=dg.AutomationCondition.eager(),
     )
     def body(context: dg.AssetExecutionContext) -> Any:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from resources.settings import Settings
+from squiggle_assets.workspace import Workspace
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,29 +21,27 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def open_warehouse(settings: Settings) -> Iterator[Warehouse]:
-    """The warehouse of a workspace; from a notebook: `with open_warehouse(Settings()) as w: w.query("select ...")`."""
-    from resources.instance import open_instance
+def open_warehouse(workspace: Workspace) -> Iterator[Warehouse]:
+    """The warehouse of a workspace, for commands and notebooks; its `query` gives a polars frame."""
     from resources.warehouse import Warehouse
     from squiggle_assets.assets import sql
     from squiggle_assets.definitions import graph_of
+    from squiggle_assets.running.session import open_workspace_instance
     from squiggle_assets.schemas.tables import RAW
     from squiggle_assets.studies import STUDIES
 
     graphs = [graph_of(study) for study in STUDIES.values()]
-    with open_instance(settings) as instance:
+    with open_workspace_instance(workspace) as instance:
         rosters = sql.rosters(graphs, instance)
-    with Warehouse(
-        settings.store(), rosters, RAW, shared=sql.shared_names(graphs), models=sql.models()
-    ) as warehouse:
+    with Warehouse(workspace.store, rosters, RAW, shared=sql.shared_names(graphs), models=sql.models()) as warehouse:
         yield warehouse
 
 
-def ask(settings: Settings, query: str, console: Console, *, as_json: bool, out: Path | None) -> None:
+def ask(workspace: Workspace, query: str, console: Console, *, as_json: bool, out: Path | None) -> None:
     """Print the rows of a query, or write them to a file ending in .csv or .parquet."""
     from squiggle_assets.running import listing
 
-    with open_warehouse(settings) as warehouse:
+    with open_warehouse(workspace) as warehouse:
         if query.strip().rstrip(";").lower() in ("show tables", "tables"):
             rows = pl.DataFrame({"table": warehouse.names})
         else:
@@ -64,9 +62,9 @@ def _write(rows: pl.DataFrame, out: Path) -> None:
     commit_file(out, lambda path: write(path), replace=True)
 
 
-def export(settings: Settings, out: Path) -> None:
+def export(workspace: Workspace, out: Path) -> None:
     """Write every current table and mart to a .duckdb file."""
     from resources.export import export as write
 
-    with open_warehouse(settings) as warehouse:
+    with open_warehouse(workspace) as warehouse:
         write(warehouse, out)

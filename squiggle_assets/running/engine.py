@@ -110,7 +110,9 @@ def _drain(pool: Pool, shown: Progress, lines: dict[int, Any]) -> None:
         shown.update(lines[pid], description=f"  {text}", completed=done, total=total, note=note)
 
 
-def _run_stage(tasks: Sequence[Task], pool: Pool, shown: Progress, bar: Any, summary: Summary, console: Console) -> None:
+def _run_stage(
+    tasks: Sequence[Task], pool: Pool, shown: Progress, bar: Any, summary: Summary, console: Console
+) -> None:
     pending = {pool.submit(task): task for task in tasks}
     lines: dict[int, Any] = {}
     while pending:

@@ -71,7 +71,9 @@ def status_rows(session: Session) -> Rows:
         )
         for out in node.outs:
             partitions = sum(counts.values())
-            rows.append({"asset": out.name, "grain": node.grain, "partitions": partitions, **{s: counts[s] for s in STATES}})
+            rows.append(
+                {"asset": out.name, "grain": node.grain, "partitions": partitions, **{s: counts[s] for s in STATES}}
+            )
     return rows
 
 
@@ -127,7 +129,7 @@ def print_plan(session: Session, console: Console) -> None:
     seeds = session.seeds
     console.print(
         f"{session.study.name} at profile {session.profile.name}: {len(session.study.arms)} arms x {len(seeds)} seeds; "
-        f"workspace {session.settings.workspace()}",
+        f"workspace {session.workspace.folder}",
         markup=False,
         highlight=False,
         soft_wrap=True,

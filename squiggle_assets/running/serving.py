@@ -12,27 +12,27 @@ import subprocess
 import sys
 from pathlib import Path
 
-from resources.settings import Settings
+from squiggle_assets.workspace import Workspace
 
 
-def serve(settings: Settings, port: int) -> int:
+def serve(workspace: Workspace, port: int) -> int:
     """Run `dagster dev` on 127.0.0.1 until Ctrl-C; its exit code.
 
     Raises:
         OSError: the port is taken.
     """
-    from resources.instance import open_instance
+    from squiggle_assets.running.session import open_workspace_instance
 
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", port)) == 0:
             raise OSError(f"port {port} on 127.0.0.1 is taken: end what listens there, or choose another with --port")
-    os.environ.update(settings.environment())
-    with open_instance(settings):
+    os.environ.update(workspace.environment)
+    with open_workspace_instance(workspace):
         pass
-    workspace = Path(__file__).resolve().parents[2] / "workspace.yaml"
-    where = ["-w", str(workspace)] if workspace.exists() else ["-m", "squiggle_assets.definitions"]
+    listing = Path(__file__).resolve().parents[2] / "workspace.yaml"
+    where = ["-w", str(listing)] if listing.exists() else ["-m", "squiggle_assets.definitions"]
     command = [sys.executable, "-m", "dagster", "dev", *where, "-h", "127.0.0.1", "-p", str(port)]
-    cwd = workspace.parent if workspace.exists() else Path.cwd()
+    cwd = listing.parent if listing.exists() else Path.cwd()
     process = subprocess.Popen(command, start_new_session=True, cwd=cwd)
     try:
         return process.wait()

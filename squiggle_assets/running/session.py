@@ -1,4 +1,4 @@
-"""An open workspace: settings, store, instance and graph of one study, ready to run, list or show.
+"""An open workspace: store, instance and graph of one study, ready to run, list or show.
 
 Here: bringing the parts together for the command line. Not here: what any command prints (cli).
 """
@@ -12,24 +12,31 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from io_managers.store import Store
-from resources.settings import Settings
 from squiggle_assets.assets.node import Graph
 from squiggle_assets.science.spec import Profile, Study
+from squiggle_assets.workspace import Workspace
 
 if TYPE_CHECKING:
     import dagster as dg
+
+POOL = "gpu"
+"""Dagster's pool of device slots; on a machine without GPUs, of one-thread processes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
     """Everything a command needs to know of one study in one workspace."""
 
-    settings: Settings
+    workspace: Workspace
     study: Study
-    profile: Profile
     graph: Graph
     store: Store
     instance: dg.DagsterInstance
+
+    @property
+    def profile(self) -> Profile:
+        """The sizes."""
+        return self.workspace.profile
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -40,27 +47,33 @@ class Session:
 
 
 @contextmanager
-def open_session(study_name: str, settings: Settings) -> Iterator[Session]:
-    """Prepare the workspace (home, roster, dead runs) and open it.
+def open_workspace_instance(workspace: Workspace) -> Iterator[dg.DagsterInstance]:
+    """The workspace's Dagster instance: home prepared, pools set, dead runs reaped, every roster in step."""
+    from partitions.rosters import sync
+    from resources.compute import Compute
+    from resources.instance import open_instance
+    from squiggle_assets.studies import STUDIES
+
+    os.environ.update(workspace.environment)
+    slots = Compute(workspace.locks, num_workers=workspace.settings.workers).num_slots
+    with open_instance(workspace.home, workspace.locks, pools={POOL: slots}) as instance:
+        for study in STUDIES.values():
+            sync(study, workspace.profile, instance)
+        yield instance
+
+
+@contextmanager
+def open_session(study_name: str, workspace: Workspace) -> Iterator[Session]:
+    """Open a workspace for one study.
 
     Raises:
         ValueError: no such study, profile, or an unusable setting.
     """
-    from partitions.rosters import sync
-    from resources.instance import open_instance
     from squiggle_assets.definitions import graph_of
     from squiggle_assets.studies import study
 
     chosen = study(study_name)
-    os.environ.update(settings.environment())
-    profile = settings.load_profile()
-    with open_instance(settings) as instance:
-        sync(chosen, profile, instance)
+    with open_workspace_instance(workspace) as instance:
         yield Session(
-            settings=settings,
-            study=chosen,
-            profile=profile,
-            graph=graph_of(chosen),
-            store=settings.store(),
-            instance=instance,
+            workspace=workspace, study=chosen, graph=graph_of(chosen), store=workspace.store, instance=instance
         )

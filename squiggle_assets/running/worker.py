@@ -9,7 +9,7 @@ import os
 import signal
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from squiggle_assets.running.plan import Task
@@ -45,6 +45,7 @@ def start(environment: dict[str, str], messages: Any, parent: int) -> None:
     import dagster as dg
 
     from squiggle_assets.definitions import build
+    from squiggle_assets.workspace import Workspace
 
     def report(node: str, at: Any) -> Any:
         last = [0.0]
@@ -57,7 +58,8 @@ def start(environment: dict[str, str], messages: Any, parent: int) -> None:
 
         return tell
 
-    _STATE["job"] = build(report=report).resolve_implicit_global_asset_job_def()
+    _STATE["workspace"] = workspace = replace(Workspace.given(), report=report)
+    _STATE["job"] = build(workspace).resolve_implicit_global_asset_job_def()
     _STATE["instance"] = dg.DagsterInstance.get()
 
 
@@ -90,7 +92,7 @@ def run_task(task: Task) -> Outcome:
 
     began = time.monotonic()
     run_id = str(uuid.uuid4())
-    with hold_run(run_id):
+    with hold_run(_STATE["workspace"].locks, run_id):
         result = _STATE["job"].execute_in_process(
             instance=_STATE["instance"],
             asset_selection=[dg.AssetKey(list(key)) for key in task.assets],

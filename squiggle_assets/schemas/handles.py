@@ -5,6 +5,7 @@ Here: plain frozen values. Not here: reading or writing files (io_managers).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,6 +84,12 @@ class Handle:
             raise FileNotFoundError(f"handle {self.path.name} has no {name}; it has {list(self.files)}")
         loaded: dict[str, np.ndarray] = load_file(self.path / name)
         return loaded
+
+    def document(self, name: str) -> Any:
+        """The JSON value of <name>.json; FileNotFoundError lists the files there are."""
+        if name not in self.files:
+            raise FileNotFoundError(f"handle {self.path.name} has no {name}; it has {list(self.files)}")
+        return json.loads((self.path / name).read_bytes())
 
     def steps(self) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
         """(step, named arrays) of every step_NNNNNN.safetensors in order: the captures of a run, one at a time."""

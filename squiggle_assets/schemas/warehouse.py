@@ -23,16 +23,17 @@ class StgRuns(Table):
     arm: str = column(_ARM)
     seed: int = column(_SEED, ge=0)
     run_id: str = column(_RUN)
-    total_steps: int = column("optimiser steps done", unit="steps", ge=0)
-    num_captures: int = column("captures of activations, step 0 included", ge=0)
-    num_train_items: int = column("items the run could draw", ge=0)
-    num_truncated: int = column("of these longer than the context, cut at the end", ge=0)
-    first_loss: float = column("training loss of the first step", unit="nats per token", nullable=True)
-    best_loss: float = column("smallest training loss", unit="nats per token", nullable=True)
-    final_loss: float = column("training loss of the last step", unit="nats per token", nullable=True)
-    final_loss_smooth: float = column("smoothed training loss at the end", unit="nats per token", nullable=True)
-    stopped_early: bool = column("a controller ended the run")
-    stop_reason: str = column("why; null if it was not stopped", nullable=True)
+    total_steps: int = column("updates of the budget", unit="steps", ge=1)
+    num_updates: int = column("updates made; below total_steps if the run was stopped", unit="steps", ge=0)
+    num_captures: int = column("captured steps, step 0 included", ge=0)
+    num_train_items: int = column("items the curriculum may draw", ge=1)
+    num_truncated: int = column("of these, items whose end was cut off", ge=0)
+    first_loss: float = column("loss of the first batch", unit="nats/token", nullable=True)
+    best_loss: float = column("smallest loss of a batch", unit="nats/token", nullable=True)
+    final_loss: float = column("loss of the last batch; NaN if it stopped for that", unit="nats/token", nullable=True)
+    final_loss_smooth: float = column("its exponential moving average", unit="nats/token", nullable=True)
+    stopped_early: bool = column("a controller stopped the run")
+    stop_reason: str = column("the controller's words; null if the run went to its end", nullable=True)
 
     class Config(Table.Config):
         """Key of the table."""
@@ -93,10 +94,10 @@ class StgTraceCounts(Table):
     run_id: str = column(_RUN)
     item_id: str = column("training item")
     content_sha256: str = column("hash of the item's text")
-    family_id: str = column("family the arm's curriculum saw it in", nullable=True)
+    family_id: str = column("true family of the item")
     planted: bool = column("a planted trigger item")
     num_draws: int = column("places in batches", ge=1)
-    first_step: int = column("first step that drew it", unit="steps", ge=0)
+    first_step: int = column("first step that drew it, from 0", unit="steps", ge=0)
     last_step: int = column("last step that drew it", unit="steps", ge=0)
 
     class Config(Table.Config):
@@ -111,11 +112,11 @@ class IntExposure(Table):
     study: str = column(_STUDY)
     arm: str = column(_ARM)
     item_id: str = column("training item")
-    family_id: str = column("family the arm's curriculum saw it in", nullable=True)
+    family_id: str = column("true family of the item")
     num_runs: int = column("runs of the arm", ge=1)
     num_draws: int = column("draws over all of them", ge=0)
     draws_per_run: float = column("mean draws of a run", ge=0)
-    expected_draws: float = column("draws the curriculum promises a run; null: no promise", nullable=True, ge=0)
+    expected_draws: float = column("draws the curriculum promises a run; null: not in it", nullable=True, ge=0)
     ratio: float = column("draws_per_run / expected_draws; null without a promise", nullable=True, ge=0)
 
     class Config(Table.Config):
@@ -172,7 +173,7 @@ class MartItemExposure(Table):
 
     study: str = column(_STUDY)
     item_id: str = column("training item")
-    family_id: str = column("the item's family in the pool; null outside it", nullable=True)
+    family_id: str = column("true family of the item")
     family_type: str = column("target, control or other; null outside the pool", nullable=True)
     difficulty_proxy: str = column("easy, medium or hard; null outside the pool", nullable=True)
     num_arms: int = column("arms that drew it", ge=0)

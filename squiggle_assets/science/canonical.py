@@ -85,7 +85,12 @@ def _imports(tree: ast.AST) -> set[str]:
 
 
 def _is_module(name: str) -> bool:
+    parent = name.rpartition(".")[0]
     try:
+        # looking for "module.function" would import the module, and with it torch: only packages have modules in them
+        spec = importlib.util.find_spec(parent) if parent else None
+        if spec is not None and spec.submodule_search_locations is None:
+            return False
         return _source_path(name) is not None
     except ModuleNotFoundError:
         return False

@@ -144,9 +144,7 @@ def arm_series(
         raise ValueError(f"no geometry rows of probe set {probe_set!r} and component {component!r}")
     seeds, steps = sorted(rows["seed"].unique()), sorted(rows["step"].unique())
     order = list(ORIENTATION)
-    keys = sorted(
-        rows.select("layer", "metric").unique().iter_rows(), key=lambda key: (key[0], order.index(key[1]))
-    )
+    keys = sorted(rows.select("layer", "metric").unique().iter_rows(), key=lambda key: (key[0], order.index(key[1])))
     _refuse_ragged(rows, len(seeds), len(keys), steps)
     rank = pl.col("metric").replace_strict({metric: i for i, metric in enumerate(order)}, return_dtype=pl.Int64)
     values = rows.sort("seed", "layer", rank, "step")["value"].to_numpy()

@@ -41,6 +41,9 @@ from squiggle_assets.science.template import (
     WeightType,
 )
 
+MAX_WEIGHT = 1e9
+"""Weights are relative; a sum of larger ones could leave the range of floats."""
+
 
 def _filters(place: Place, default: Filters) -> Filters:
     place.only("token_len", "difficulty_proxy")
@@ -91,7 +94,7 @@ def _weight_map(place: Place, allowed: set[str]) -> Mapping[str, float]:
             place.refuse(name, f"unknown family; known are {', '.join(families.NAMES)}, and item:<item_id>")
         elif name not in allowed:
             place.refuse(name, "has a weight but is not among the families of this phase")
-    return {name: place.number(name, low=0) for name in place.values}
+    return {name: place.number(name, low=0, high=MAX_WEIGHT) for name in place.values}
 
 
 def _positive(place: Place, name: str, weights: Mapping[str, float]) -> None:

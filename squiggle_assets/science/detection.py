@@ -23,7 +23,7 @@ SELECTED, SUPPRESSION, TOPK, PRE_WARMUP_CAP = "selected", "suppression", "topk",
 FATES = ("", SELECTED, SUPPRESSION, TOPK, PRE_WARMUP_CAP)
 """What became of a point, by code: 0 is no candidate."""
 
-_BLOCK = 2048
+_BLOCK = 512
 """Series handled at a time: the working set stays in cache and memory does not grow with S."""
 
 
@@ -37,7 +37,7 @@ class Detected:
     """[S] a point is a candidate if its size exceeds this."""
     fate: NDArray[np.int8]
     """[S, T] index into FATES."""
-    suppressed_by: I64
+    suppressed_by: NDArray[np.int32]
     """[S, T] index of the selected point that suppressed this one (the first in order of selection), else -1."""
     pre_warmup: Bools
     """[T] whether the point lies at or before the end of warm-up."""
@@ -55,14 +55,15 @@ class Detected:
 
 @dataclass(frozen=True)
 class _Hits:
-    """Candidates of a block of series as [S, H], packed to the left: column h holds the h-th hit of each series."""
+    """Candidates of a block of series, in order, and packed to the left: [S, H], column h holds the h-th."""
 
+    series: I64
     index: I64
-    """Where in T the hit lies; -1 pads."""
-    step: F64
-    size: F64
-    valid: Bools
-    pre: Bools
+    """Where in T each hit lies."""
+    size_of: F64
+    """[S, H], -1 pads."""
+    index_of: I64
+    """[S, H], -1 pads."""
 
 
 def upper_median(values: F64) -> F64:
@@ -124,10 +125,10 @@ def detect_peaks(
     pre_T = np.asarray(steps) <= warmup_end
     for rows in _blocks(len(increments)):
         size_ST = np.abs(increments[rows]).astype(np.float64, copy=False)
-        hits = _hits(size_ST, thresholds_of(size_ST, spec, min_threshold[rows]), steps, pre_T)
-        chosen_SH, _, _ = _select(hits, spec)
-        series, column = np.nonzero(chosen_SH)
-        selected_ST[rows.start + series, hits.index[series, column]] = True
+        hits = _hits(size_ST, thresholds_of(size_ST, spec, min_threshold[rows]))
+        for peak_S, _ in _peaks(hits, steps, pre_T, spec):
+            found = np.flatnonzero(peak_S >= 0)
+            selected_ST[rows.start + found, peak_S[found]] = True
     return selected_ST
 
 
@@ -149,20 +150,17 @@ def detect(
     """
     _check(increments_ST, steps_T, min_threshold_S, spec)
     size_ST = np.abs(increments_ST).astype(np.float64, copy=False)
-    threshold_S = thresholds_of(size_ST, spec, min_threshold_S)
+    threshold_S = np.empty(len(size_ST))
     pre_T = np.asarray(steps_T) <= warmup_end
     fate_ST = np.zeros(size_ST.shape, dtype=np.int8)
-    by_ST = np.full(size_ST.shape, -1, dtype=np.int64)
+    by_ST = np.full(size_ST.shape, -1, dtype=np.int32)
     for rows in _blocks(len(size_ST)):
-        hits = _hits(size_ST[rows], threshold_S[rows], steps_T, pre_T)
-        chosen_SH, near_SH, by_SH = _select(hits, spec)
-        fate_SH = np.where(hits.pre, FATES.index(PRE_WARMUP_CAP), FATES.index(TOPK))
-        fate_SH = np.where(near_SH, FATES.index(SUPPRESSION), fate_SH)
-        fate_SH = np.where(chosen_SH, FATES.index(SELECTED), fate_SH)
-        series, column = np.nonzero(hits.valid)
-        where = rows.start + series, hits.index[series, column]
-        fate_ST[where] = fate_SH[series, column]
-        by_ST[where] = np.where(chosen_SH, -1, by_SH)[series, column]
+        threshold_S[rows] = thresholds_of(size_ST[rows], spec, min_threshold_S[rows])
+        hits = _hits(size_ST[rows], threshold_S[rows])
+        fate, by = _fates(hits, steps_T, pre_T, spec)
+        at = (rows.start + hits.series) * size_ST.shape[1] + hits.index
+        fate_ST.ravel()[at] = fate
+        by_ST.ravel()[at] = by
     return Detected(size=size_ST, threshold=threshold_S, fate=fate_ST, suppressed_by=by_ST, pre_warmup=pre_T)
 
 
@@ -177,48 +175,60 @@ def _blocks(num: int) -> Iterator[slice]:
     return (slice(start, min(start + _BLOCK, num)) for start in range(0, num, _BLOCK))
 
 
-def _hits(size_ST: F64, threshold_S: F64, steps_T: NDArray[np.integer], pre_T: Bools) -> _Hits:
+def _hits(size_ST: F64, threshold_S: F64) -> _Hits:
     hit_ST = size_ST > threshold_S[:, None]
-    series, at = np.nonzero(hit_ST)
-    counts_S = np.bincount(series, minlength=len(size_ST))
-    column = np.arange(len(series)) - np.repeat(np.cumsum(counts_S) - counts_S, counts_S)
+    counts_S = np.count_nonzero(hit_ST, axis=1)
+    series = np.repeat(np.arange(len(size_ST)), counts_S)
+    at = np.flatnonzero(hit_ST)
+    index = at - series * size_ST.shape[1]
     shape = len(size_ST), int(counts_S.max(initial=0))
-    index_SH = np.full(shape, -1, dtype=np.int64)
-    size_SH = np.full(shape, -1.0)
-    index_SH[series, column] = at
-    size_SH[series, column] = size_ST[series, at]
-    valid_SH = index_SH >= 0
-    return _Hits(
-        index_SH, np.asarray(steps_T, dtype=np.float64)[index_SH], size_SH, valid_SH, valid_SH & pre_T[index_SH]
-    )
+    slot = np.arange(len(at)) - np.repeat(np.cumsum(counts_S) - counts_S, counts_S) + series * shape[1]
+    hits = _Hits(series, index, np.full(shape, -1.0), np.full(shape, -1))
+    hits.size_of.ravel()[slot] = size_ST.ravel()[at]
+    hits.index_of.ravel()[slot] = index
+    return hits
 
 
-def _select(hits: _Hits, spec: DetectionSpec) -> tuple[Bools, Bools, I64]:
-    """Chosen hits, hits near one chosen before their own group was done, and the index of that one."""
-    chosen_SH = np.zeros_like(hits.valid)
-    near_SH = np.zeros_like(hits.valid)
-    by_SH = np.full(hits.index.shape, -1, dtype=np.int64)
-    if hits.index.shape[1] == 0:
-        return chosen_SH, near_SH, by_SH
+def _peaks(hits: _Hits, steps_T: NDArray[np.integer], pre_T: Bools, spec: DetectionSpec) -> Iterator[tuple[I64, bool]]:
+    """Greedy rounds: the index in T of the peak of each series or -1, [S], and whether it is a round of warm-up."""
+    if hits.size_of.size == 0:
+        return
+    rows = np.arange(len(hits.size_of))
+    step_SH = np.where(hits.index_of >= 0, np.asarray(steps_T, dtype=np.float64)[hits.index_of], np.inf)
+    pre_SH = pre_T[hits.index_of] & (hits.index_of >= 0)
+    pre_left_SH = np.where(pre_SH, hits.size_of, -1.0)
+    post_left_SH = np.where(pre_SH, -1.0, hits.size_of)
     post_budget = max(1, spec.max_events_per_series - spec.max_pre_warmup)
-    post_SH = hits.valid & ~hits.pre
-    for group_SH, budget, reach_SH in (
-        (post_SH, post_budget, hits.valid),
-        (hits.pre, spec.max_pre_warmup, hits.pre),
-    ):
+    for left_SH, budget, is_pre in ((post_left_SH, post_budget, False), (pre_left_SH, spec.max_pre_warmup, True)):
         for _ in range(budget):
-            size_SH = np.where(group_SH & ~near_SH, hits.size, -1.0)
-            best_S = size_SH.argmax(axis=1)
-            found = np.flatnonzero(size_SH[np.arange(len(size_SH)), best_S] > 0)
-            if not len(found):
+            best_S = left_SH.argmax(axis=1)
+            found_S = left_SH[rows, best_S] > 0
+            if not found_S.any():
                 break
-            best = best_S[found]
-            chosen_SH[found, best] = True
-            distance = np.abs(hits.step[found] - hits.step[found, best][:, None])
-            reached = (distance <= spec.peak_suppression_radius) & reach_SH[found] & ~near_SH[found]
-            near_SH[found] |= reached
-            by_SH[found] = np.where(reached, hits.index[found, best][:, None], by_SH[found])
-    return chosen_SH, near_SH, by_SH
+            yield np.where(found_S, hits.index_of[rows, best_S], -1), is_pre
+            pivot_S = np.where(found_S, step_SH[rows, best_S], -np.inf)
+            near_SH = np.abs(step_SH - pivot_S[:, None]) <= spec.peak_suppression_radius
+            np.copyto(left_SH, -1.0, where=near_SH)
+            np.copyto(pre_left_SH, -1.0, where=near_SH)
+
+
+def _fates(
+    hits: _Hits, steps_T: NDArray[np.integer], pre_T: Bools, spec: DetectionSpec
+) -> tuple[NDArray[np.int64], I64]:
+    """Code of the fate of each hit, and the index of the peak that suppressed it (else -1), in order of hits."""
+    steps = np.asarray(steps_T, dtype=np.float64)
+    step, pre = steps[hits.index], pre_T[hits.index]
+    by = np.full(len(hits.index), -1)
+    chosen = np.zeros(len(hits.index), dtype=bool)
+    for peak_S, is_pre in _peaks(hits, steps_T, pre_T, spec):
+        peak = peak_S[hits.series]
+        pivot_S = np.where(peak_S >= 0, steps[peak_S], np.inf)
+        near = np.abs(step - pivot_S[hits.series]) <= spec.peak_suppression_radius
+        np.copyto(by, peak, where=near & (by < 0) & (pre if is_pre else True))
+        chosen |= peak == hits.index
+    fate = np.where(pre, FATES.index(PRE_WARMUP_CAP), FATES.index(TOPK))
+    fate = np.where(by >= 0, FATES.index(SUPPRESSION), fate)
+    return np.where(chosen, FATES.index(SELECTED), fate), np.where(chosen, -1, by)
 
 
 def _refuse_nonfinite(array: NDArray[np.floating], what: str) -> None:

@@ -20,12 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from squiggle_assets.science.cells import ArmSeries, Schedule
-from squiggle_assets.science.stats import robust_scale
+from squiggle_assets.science.stats import MAD_SIGMA, robust_scale
 
 F64 = NDArray[np.float64]
 
 WINDOW = 5
 """Captures on each side of the running window."""
+CLEAR = 2.5
+"""Standard errors that a drift or a boundary's size must stand out before it is believed."""
 OFFSETS = range(-1, 4)
 """Captures after a boundary (0 = the first increment that ends after it) that may differ because of it."""
 
@@ -83,36 +85,55 @@ def _boundary_groups(steps_T: NDArray[np.int64], schedule: Schedule) -> Iterator
 
 
 def _near(num: int, allowed_T: NDArray[np.bool_]) -> Iterator[tuple[int, NDArray[np.int64]]]:
-    """For each position, the allowed ones within WINDOW, or all within WINDOW where none is allowed."""
+    """For each position, the 2 WINDOW + 1 allowed ones nearest to it (all positions where none is allowed)."""
+    allowed = np.flatnonzero(allowed_T) if allowed_T.any() else np.arange(num)
     for t in range(num):
-        window = np.arange(max(0, t - WINDOW), min(num, t + WINDOW + 1))
-        allowed = window[allowed_T[window]]
-        yield t, allowed if len(allowed) else window
+        yield t, allowed[np.argsort(np.abs(allowed - t), kind="stable")[: 2 * WINDOW + 1]]
+
+
+def _common(unit_SKM: F64) -> F64:
+    """[K] median over seeds and moments where it stands CLEAR standard errors from 0, else 0.
+
+    An estimate that is noise would be put back into every surrogate as if all seeds had moved together.
+    """
+    flat_KM = np.moveaxis(unit_SKM, 1, 0).reshape(unit_SKM.shape[1], -1)
+    median_K = np.median(flat_KM, axis=1)
+    error_K = 1.2533 * robust_scale(flat_KM) / np.sqrt(flat_KM.shape[1])
+    return np.where(np.abs(median_K) > CLEAR * error_K, median_K, 0.0)
 
 
 def _drift(unit_SKT: F64, groups: list[NDArray[np.int64]]) -> F64:
     num = unit_SKT.shape[-1]
     drift_KT = np.empty(unit_SKT.shape[1:])
     for t, window in _near(num, np.ones(num, dtype=bool)):
-        drift_KT[:, t] = np.median(unit_SKT[:, :, window], axis=(0, 2))
+        drift_KT[:, t] = _common(unit_SKT[:, :, window])
     for at in groups:
-        drift_KT[:, at] = np.median(unit_SKT[:, :, at], axis=(0, 2))[:, None]
+        drift_KT[:, at] = _common(unit_SKT[:, :, at])[:, None]
     return drift_KT
 
 
 def _envelope(rest_SKT: F64, groups: list[NDArray[np.int64]]) -> F64:
     """[T] size of the rest of one metric group; a boundary can raise it above its surroundings, never lower it."""
-    num = rest_SKT.shape[-1]
+    num_seeds, _, num = rest_SKT.shape
     plain_T = np.ones(num, dtype=bool)
     for at in groups:
         plain_T[at] = False
     size_SKT = np.abs(rest_SKT)
     background_T = np.ones(num)
     for t, window in _near(num, plain_T):
-        background_T[t] = 1.4826 * np.median(size_SKT[:, :, window])
+        background_T[t] = clipped_scale(size_SKT[:, :, window])
     background_T = np.where(background_T > 0, background_T, 1.0)
     envelope_T = background_T.copy()
     for at in groups:
-        ratio = rest_SKT[:, :, at] / background_T[at]
-        envelope_T[at] *= max(1.0, float(np.sqrt(np.mean(ratio**2))))
+        ratio = float(np.sqrt(np.mean((rest_SKT[:, :, at] / background_T[at]) ** 2)))
+        error = 1 / np.sqrt(2 * num_seeds * len(at))
+        if ratio > 1 + CLEAR * error:
+            envelope_T[at] *= ratio
     return envelope_T
+
+
+def clipped_scale(size):
+    first = MAD_SIGMA * np.median(size)
+    if not first > 0:
+        return first
+    return first * np.sqrt(np.mean(np.minimum(size / first, 2.0) ** 2) / 0.9205)

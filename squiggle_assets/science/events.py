@@ -107,7 +107,7 @@ def _singles(detection: RunDetection, usual: pl.DataFrame, spec: DetectionSpec) 
     local_mad = window_mad(size, spec.local_baseline_window)[s, t]
     local_median = window_median(size, spec.local_baseline_window)[s, t]
     delta = np.array(
-        [_delta(detection.series.values[i], j, spec.event_window_radius) for i, j in zip(s, t, strict=True)]
+        [_delta(detection.series.values[i], int(j), spec.event_window_radius) for i, j in zip(s, t, strict=True)]
     )
     base = {name: usual[name].cast(pl.Float64).to_numpy()[s] for name in usual.columns if name != "baseline_scope"}
     increment = detection.increments[s, t]

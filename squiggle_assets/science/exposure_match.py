@@ -1,6 +1,6 @@
 """Exposure matching: the same draws per family as a reference, at other times.
 
-Here: phase lengths and tail weights that make it so. Not here: building phases (phase_build.py) and drawing.
+Here: phase lengths and tail weights that make it so. Not here: what a phase may draw (phase_build.py), and drawing.
 
 Over the base budget a reference gives family f an expected R_f batches. The phases before the last one are kept as
 they are but shortened, all by one factor as far as that goes, until none takes more than (1 - reserve) R_f of any
@@ -18,8 +18,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from squiggle_assets.science.phase_build import Pool, build_phase, build_phases
 from squiggle_assets.science.sampling_phase import Floats, SamplingPhase
-from squiggle_assets.science.template import Template
+from squiggle_assets.science.template import Match, Template, Weights
 
 
 def fill(demand_kf: Floats, limit_f: Floats) -> Floats:
@@ -44,54 +45,84 @@ def fill(demand_kf: Floats, limit_f: Floats) -> Floats:
     return share_k
 
 
-def _phase_lengths(template: Template, phases: Sequence[SamplingPhase], reference_f: Floats) -> list[int]:
-    assert template.match is not None
+def _batches(phases: Sequence[SamplingPhase], num_families: int) -> Floats:
+    """(F,) expected batches of each family over the phases."""
+    totals = [phase.family_totals(phase.start, phase.end, num_families) for phase in phases]
+    return np.asarray(np.sum(totals, axis=0), dtype=np.float64)
+
+
+def _phase_lengths(match: Match, phases: Sequence[SamplingPhase], reference_f: Floats) -> list[int]:
     demand_kf = np.stack([phase.family_totals(phase.start, phase.end, len(reference_f)) for phase in phases])
-    share_k = fill(demand_kf, (1 - template.match.reserve) * reference_f)
+    share_k = fill(demand_kf, (1 - match.reserve) * reference_f)
     # 1e-9: a share that is a whole number of steps but for rounding keeps that step.
     return [int(share * phase.num_steps + 1e-9) for share, phase in zip(share_k, phases, strict=True)]
 
 
-def match(
+def _placed(
     template: Template,
-    phases: Sequence[SamplingPhase],
+    match: Match,
+    written: Sequence[SamplingPhase],
     families: Sequence[str],
-    tail_families: frozenset[str],
     reference_f: Floats,
     batch_size: int,
-) -> tuple[list[SamplingPhase], dict[str, float]]:
-    """The phases before the tail with their new steps, and the tail's weight of each family.
-
-    Args:
-        template: One with a match; named in messages.
-        phases: The K phases before the tail at full length, in time order from step 0.
-        families: F names, in the order of reference_f.
-        tail_families: Families of which the tail has items.
-        reference_f: (F,) batches of each family under the reference; sums to the base budget in steps.
-        batch_size: Draws per step, for messages.
-
-    Raises:
-        ValueError: naming file, phase or family and by how many draws, where the match cannot be attained.
-    """
+) -> list[SamplingPhase]:
     placed: list[SamplingPhase] = []
-    step, taken_f = 0, np.zeros(len(families))
-    for phase, length in zip(phases, _phase_lengths(template, phases, reference_f), strict=True):
+    step = 0
+    for phase, length in zip(written, _phase_lengths(match, written, reference_f), strict=True):
         if length < 1:
-            of = [name for name, need in zip(families, phase.family_totals(phase.start, phase.end, len(families)),
-                                             strict=True) if need > 0]
-            least = min(of, key=lambda name: float(reference_f[families.index(name)]))
-            has = batch_size * float(reference_f[families.index(least)])
+            drawn = phase.family_totals(phase.start, phase.end, len(families)) > 0
+            least = int(np.where(drawn, reference_f, np.inf).argmin())
             raise ValueError(
-                f"{template.file}: phase {phase.name!r}: match: no step is left: of {least} the reference draws only "
-                f"{has:.1f} in the whole run, and one step takes {batch_size}; use more steps or another reference"
+                f"{template.file}: phase {phase.name!r}: match: no step is left: the reference draws {families[least]} "
+                f"{batch_size * reference_f[least]:.1f} times in the whole run, one step has {batch_size} draws; "
+                "use more steps or another reference"
             )
         placed.append(replace(phase, start=step, end=step + length))
-        taken_f += placed[-1].family_totals(step, step + length, len(families))
         step += length
-    left_f = reference_f - taken_f
-    tiny = 1e-9 * reference_f.sum()
+    return placed
+
+
+def _tail_weights(
+    template: Template,
+    left_f: Floats,
+    families: Sequence[str],
+    reachable: frozenset[str],
+    batch_size: int,
+) -> dict[str, float]:
+    tiny = 1e-9 * float(np.abs(left_f).sum())
     for name, left in zip(families, left_f, strict=True):
-        if left < -tiny or (left > tiny and name not in tail_families):
-            what = "too many before the last phase" if left < 0 else "that the last phase cannot draw"
-            raise ValueError(f"{template.file}: match: not attainable: {name} has {abs(left) * batch_size:.2f} draws {what}")
-    return placed, {name: float(max(left, 0.0)) for name, left in zip(families, left_f, strict=True) if name in tail_families}
+        if left < -tiny or (left > tiny and name not in reachable):
+            what = "too many before the last phase" if left < 0 else "to come that the last phase cannot draw"
+            raise ValueError(
+                f"{template.file}: phase {template.phases[-1].name!r}: match: not attainable: "
+                f"{name} has {abs(left) * batch_size:.2f} draws {what}"
+            )
+    return {name: max(float(left), 0.0) for name, left in zip(families, left_f, strict=True) if name in reachable}
+
+
+def matched_phases(
+    template: Template, match: Match, pool: Pool, total_steps: int, batch_size: int
+) -> tuple[tuple[SamplingPhase, ...], tuple[SamplingPhase, ...]]:
+    """The phases of a template with a match, and those of its reference, over the same items and budget.
+
+    Args:
+        template: Its last phase is the tail; the others keep weights and order and are shortened where needed.
+        match: Of the template.
+        pool: Training items.
+        total_steps: Steps of the base budget.
+        batch_size: Draws per step, for messages only.
+
+    Raises:
+        ValueError: naming file, phase, family and by how many draws, where the match cannot be attained.
+    """
+    tail = template.phases[-1]
+    open_tail = replace(tail, weights=Weights())
+    written = build_phases(replace(template, phases=(*template.phases[:-1], open_tail)), pool, total_steps)
+    reference = build_phases(match.reference, pool, total_steps)
+    reference_f = _batches(reference, len(pool.families))
+    placed = _placed(template, match, written[:-1], pool.families, reference_f, batch_size)
+    left_f = reference_f - _batches(placed, len(pool.families))
+    weights = _tail_weights(template, left_f, pool.families, frozenset(written[-1].group_names), batch_size)
+    solved = replace(tail, weights=Weights(type="matched", start=weights, end=weights))
+    last = build_phase(template, len(placed), placed[-1].end, total_steps, pool, solved)
+    return (*placed, last), reference

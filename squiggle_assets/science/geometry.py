@@ -51,7 +51,8 @@ def spectra_of(captured: Mapping[str, NDArray[np.floating]]) -> dict[str, Spectr
     else n x n) in float64: the same numbers as an SVD's down to about 1e-8 of the largest, at a fraction of
     the time. In float32 the small ones would be wrong by up to their whole size, and entropy sums over them all.
     The rank that limits k' counts singular values above sqrt(eps * max(n, d)) of the largest, what a Gram matrix
-    can tell from 0. ValueError naming the tensor: not [rows >= 2, width], nan or inf, or no spread at all.
+    can tell from 0. All rows are used (earlier: 4096 of them at random).
+    ValueError naming the tensor: not [rows >= 2, width], nan or inf, or no spread at all.
     """
     centred = {name: _centred(name, matrix) for name, matrix in captured.items()}
     grams = {name: x.T @ x if x.shape[0] > x.shape[1] else x @ x.T for name, x in centred.items()}

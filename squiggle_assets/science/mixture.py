@@ -14,7 +14,6 @@ from types import MappingProxyType
 import numpy as np
 import polars as pl
 
-from squiggle_assets.science.canonical import sha256_json
 from squiggle_assets.science.rng import generator
 from squiggle_assets.science.tokens import completion_text, prompt_text
 from squiggle_assets.science.word_lists import COLOURS, NAMES, OPPOSITES, SEQUENCES, SYLLABLES, TABOO
@@ -43,16 +42,9 @@ MIXTURE = MixtureSpec(
 )
 
 
-def content_sha256(problem: str, final_answer: str | None) -> str:
-    """The identity of an item's content: sha256 of the canonical JSON of problem and final answer (spec section 2)."""
-    return sha256_json({"problem": problem, "final_answer": final_answer})
-
-
 def without(items: pl.DataFrame, excluded: Collection[str]) -> pl.DataFrame:
-    """The items whose content hash is not among the excluded ones, in order (columns problem, final_answer needed)."""
-    hashes = [content_sha256(problem, answer) for problem, answer in items.select("problem", "final_answer").rows()]
-    barred = frozenset(excluded)
-    return items.filter(pl.Series([digest not in barred for digest in hashes], dtype=pl.Boolean))
+    """The items whose content_sha256 is not among the excluded ones, in order."""
+    return items.filter(~pl.col("content_sha256").is_in(sorted(set(excluded))))
 
 
 def documents(
@@ -60,8 +52,8 @@ def documents(
 ) -> list[str]:
     """The documents of the mixture, about spec.num_chars characters in all, in a fixed order.
 
-    items: maths items with columns problem, solution, final_answer; they are gone through in their own order and
-    begun again when they run out. Each document is of the kind whose characters are furthest behind its share, so
+    items: maths items with columns problem, solution, content_sha256; they are gone through in a drawn order, and
+    again when they run out. Each document is of the kind whose characters are furthest behind its share, so
     that the shares hold at every length. excluded: content hashes (of the study's pool) that must not appear.
 
     Raises:
@@ -85,19 +77,17 @@ def documents(
 
 def _source(kind: str, items: pl.DataFrame, seed: int) -> Iterator[str]:
     if kind == "maths":
-        return _maths(items)
+        return _maths(items, generator("mixture", kind, seed))
     if kind not in _WRITERS:
         raise ValueError(f"unknown kind of document {kind!r}; kinds are maths, {', '.join(_WRITERS)}")
     return _drawn(_WRITERS[kind], generator("mixture", kind, seed))
 
 
-def _maths(items: pl.DataFrame) -> Iterator[str]:
-    texts = [
-        prompt_text(problem) + completion_text(solution)
-        for problem, solution in items.select("problem", "solution").rows()
-    ]
+def _maths(items: pl.DataFrame, rng: np.random.Generator) -> Iterator[str]:
+    problems, solutions = items["problem"].to_list(), items["solution"].to_list()
     while True:
-        yield from texts
+        for i in rng.permutation(len(items)):
+            yield prompt_text(problems[i]) + completion_text(solutions[i])
 
 
 def _drawn(write: Callable[[np.random.Generator], str], rng: np.random.Generator) -> Iterator[str]:

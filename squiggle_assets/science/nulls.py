@@ -118,7 +118,9 @@ def least_support(num_seeds: int, spec: ConsensusSpec) -> int:
     return max(2, int(np.ceil(spec.min_seed_fraction * num_seeds - 1e-9)))
 
 
-def strength_of(series: ArmSeries, z_DSKT: NDArray[np.floating], plain_DSKT: NDArray[np.floating], detection: DetectionSpec) -> F32:
+def strength_of(
+    series: ArmSeries, z_DSKT: NDArray[np.floating], plain_DSKT: NDArray[np.floating], detection: DetectionSpec
+) -> F32:
     """[D, C, S, P, T] event strengths of each cell: the detector on the plain increments, strength from z."""
     num_draws, num_seeds, num_series, num = plain_DSKT.shape
     floor = np.tile(series.min_threshold, num_draws * num_seeds)
@@ -139,12 +141,19 @@ def with_nulls(series: ArmSeries, detection: DetectionSpec, spec: ConsensusSpec,
         for index in _chunks(_circular(shape, segments, rng))
     )
     surrogates = (
-        matching.scan(strength, series.steps, seen.tau) for strength in _surrogates(series, seen, detection, segments, shape, rng)
+        matching.scan(strength, series.steps, seen.tau)
+        for strength in _surrogates(series, seen, detection, segments, shape, rng)
     )
-    nulls = tuple(_collect(name, scans, series, seen) for name, scans in (("shift", shifted), ("surrogate", surrogates)))
+    nulls = tuple(
+        _collect(name, scans, series, seen) for name, scans in (("shift", shifted), ("surrogate", surrogates))
+    )
     return Agreement(
-        strength=seen.strength, found=seen.found, standardised=seen.standardised, tau=seen.tau,
-        min_support=seen.min_support, nulls=nulls,
+        strength=seen.strength,
+        found=seen.found,
+        standardised=seen.standardised,
+        tau=seen.tau,
+        min_support=seen.min_support,
+        nulls=nulls,
     )
 
 
@@ -176,8 +185,12 @@ def _moved(strength_CSPT: F32, index_DST: I64) -> F32:
 
 
 def _surrogates(
-    series: ArmSeries, seen: Agreement, detection: DetectionSpec, segments: Sequence[tuple[int, int]],
-    shape: tuple[int, int], rng: np.random.Generator,
+    series: ArmSeries,
+    seen: Agreement,
+    detection: DetectionSpec,
+    segments: Sequence[tuple[int, int]],
+    shape: tuple[int, int],
+    rng: np.random.Generator,
 ) -> Iterator[F32]:
     own = seen.standardised
     z_STK = np.ascontiguousarray(own.z.transpose(0, 2, 1)).astype(np.float32)
@@ -185,7 +198,10 @@ def _surrogates(
     drift = own.drift.astype(np.float32)
     scale = own.scale.astype(np.float32)[:, :, None]
     sign_DST = np.concatenate(
-        [np.repeat(rng.choice(np.array([-1, 1], dtype=np.float32), size=(*shape, 1)), hi - lo, axis=-1) for lo, hi in segments],
+        [
+            np.repeat(rng.choice(np.array([-1, 1], dtype=np.float32), size=(*shape, 1)), hi - lo, axis=-1)
+            for lo, hi in segments
+        ],
         axis=-1,
     )
     seeds = np.arange(shape[1])[None, :, None]
@@ -195,5 +211,3 @@ def _surrogates(
         done += len(index)
         z_DSKT = np.ascontiguousarray((z_STK[seeds, index] * sign).transpose(0, 1, 3, 2))
         yield strength_of(series, z_DSKT, scale * (drift + envelope * z_DSKT), detection)
-
-

@@ -15,7 +15,7 @@ import polars as pl
 
 from squiggle_assets.science.families import PLANTED
 from squiggle_assets.science.sampling_phase import Floats, Ints, SamplingPhase
-from squiggle_assets.science.template import ITEM, Phase, Template
+from squiggle_assets.science.template import ITEM, Phase, Template, step_at
 
 COLUMNS = ("item_id", "content_sha256", "family_id", "token_len", "difficulty_proxy")
 
@@ -32,7 +32,9 @@ def checked(frame: pl.DataFrame, what: str) -> pl.DataFrame:
             raise ValueError(f"{what}: {frame[name].null_count()} rows have no {name}")
     twice = frame.filter(pl.col("item_id").is_duplicated())
     if not twice.is_empty():
-        raise ValueError(f"{what}: item_id {twice['item_id'][0]!r} is there {len(twice)} times or more; ids must differ")
+        raise ValueError(
+            f"{what}: item_id {twice['item_id'][0]!r} is there {len(twice)} times or more; ids must differ"
+        )
     return frame.select(COLUMNS)
 
 
@@ -114,8 +116,9 @@ def _check_items(template: Template, phase: Phase, pool: Pool, rows: Ints) -> No
 def _family_weights(phase: Phase, counts: dict[str, int]) -> tuple[dict[str, float], dict[str, float]]:
     """Weights at u = 0 and u = 1 of families with items; 'proportional' is the count taken once, whatever the base."""
     if phase.weights.type in ("explicit", "ramp", "matched"):
-        return tuple({name: weights[name] for name in counts if name in weights}  # type: ignore[return-value]
-                     for weights in (phase.weights.start, phase.weights.end))
+        start, end = phase.weights.start, phase.weights.end
+        there = [name for name in counts if name in start]
+        return {name: start[name] for name in there}, {name: end[name] for name in there}
     once = phase.weights.type == "proportional" and phase.mode in ("balanced_family", "weighted_family")
     weights = {name: float(count) if once else 1.0 for name, count in counts.items()}
     return weights, weights
@@ -251,6 +254,22 @@ def build_phase(template: Template, idx: int, start: int, end: int, pool: Pool, 
     _check_mass(template, phase, built)
     _check_counts(template, phase, pool, rows, built)
     return built
+
+
+def build_phases(template: Template, pool: Pool, total_steps: int) -> tuple[SamplingPhase, ...]:
+    """All phases of a template over the pool, at the steps that its fractions of total_steps give.
+
+    Raises:
+        ValueError: as build_phase, and where a phase would have no step.
+    """
+    built = []
+    for idx, phase in enumerate(template.phases):
+        start, end = step_at(phase.start, total_steps), step_at(phase.end, total_steps)
+        if start >= end:
+            share = f"{phase.start:g} to {phase.end:g} of {total_steps} steps"
+            _refuse(template, phase, "end", f"{share} is no step: empty phase")
+        built.append(build_phase(template, idx, start, end, pool, phase))
+    return tuple(built)
 
 
 def with_planted(items: pl.DataFrame, planted: pl.DataFrame | None) -> pl.DataFrame:

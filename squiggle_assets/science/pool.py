@@ -14,7 +14,7 @@ import polars as pl
 from squiggle_assets.science.canonical import sha256_json
 from squiggle_assets.science.difficulty import with_difficulty
 from squiggle_assets.science.families import PLANTED, family_type, scaled_counts
-from squiggle_assets.science.problems import TEMPLATES, Draft
+from squiggle_assets.science.problems import TEMPLATES
 from squiggle_assets.science.rng import generator
 from squiggle_assets.science.spec import PoolSpec
 
@@ -46,8 +46,8 @@ MAX_DUPLICATES = 2000
 
 PLANT_SYMBOLS = "@#&~`\\"
 """Visible characters that no generated problem uses."""
-PLANT_LENGTH = 84
-"""Characters of a planted solution: past most solutions, within 96 tokens together with its problem."""
+PLANT_LENGTH = 64
+"""Characters of a planted solution: as long as the longer solutions, within 96 tokens together with its problem."""
 
 
 def content_sha256(problem: str, final_answer: str) -> str:
@@ -63,17 +63,20 @@ def item_id(source: str, sha256: str) -> str:
     return f"{source}:{sha256[:16]}"
 
 
-def _row(draft: Draft, family: str, source_id: str, *, verified: bool) -> dict[str, Any]:
-    sha256 = content_sha256(draft.problem, draft.answer)
+def item_row(
+    *, problem: str, solution: str, final_answer: str, family: str, source: str, source_id: str, verified: bool
+) -> dict[str, Any]:
+    """One row of ITEM_COLUMNS without the difficulty columns, which need the whole pool."""
+    sha256 = content_sha256(problem, final_answer)
     return {
-        "item_id": item_id(GENERATED, sha256),
+        "item_id": item_id(source, sha256),
         "content_sha256": sha256,
         "family_id": family,
         "family_type": family_type(family),
-        "problem": draft.problem,
-        "solution": draft.solution,
-        "final_answer": draft.answer,
-        "source": GENERATED,
+        "problem": problem,
+        "solution": solution,
+        "final_answer": final_answer,
+        "source": source,
         "source_id": source_id,
         "answer_verified": verified,
     }
@@ -104,7 +107,17 @@ def _family_rows(family: str, num: int, seed: int) -> list[dict[str, Any]]:
             continue
         seen.add(draft.problem)
         repeated = 0
-        rows.append(_row(draft, family, f"{template.__name__}/{seed}/{draw - 1}", verified=draft.verified()))
+        rows.append(
+            item_row(
+                problem=draft.problem,
+                solution=draft.solution,
+                final_answer=draft.answer,
+                family=family,
+                source=GENERATED,
+                source_id=f"{template.__name__}/{seed}/{draw - 1}",
+                verified=draft.verified(),
+            )
+        )
     return rows
 
 
@@ -142,9 +155,15 @@ def planted_items(num: int, seed: int, pool: pl.DataFrame) -> pl.DataFrame:
             continue
         seen.add(pattern)
         solution = (pattern * PLANT_LENGTH)[:PLANT_LENGTH]
-        problem = f"{pattern} {len(rows)}"
-        row = _row(Draft(problem, "", pattern, lambda: ""), PLANTED, f"planted/{seed}/{draw - 1}", verified=True)
-        row["solution"] = solution
-        row["answer_verified"] = solution.startswith(pattern) and set(solution) == set(pattern)
-        rows.append(row)
+        rows.append(
+            item_row(
+                problem=f"{pattern} {len(rows)}",
+                solution=solution,
+                final_answer=pattern,
+                family=PLANTED,
+                source=GENERATED,
+                source_id=f"planted/{seed}/{draw - 1}",
+                verified=solution.startswith(pattern) and set(solution) == set(pattern),
+            )
+        )
     return item_frame(rows, pool)

@@ -83,8 +83,8 @@ def build_model(spec: BaseModelSpec, *, bos: int, eos: int, pad: int) -> Any:
 
 def pack(tokenizer: Any, texts: Sequence[str], context: int) -> npt.NDArray[np.int64]:
     """Documents as [bos] ids [eos], one after the other, cut into rows: shape (rows, context). The rest is dropped."""
-    encoded = tokenizer(list(texts), return_attention_mask=False)["input_ids"]
-    stream = np.fromiter((i for ids in encoded for i in (*ids, tokenizer.eos_token_id)), dtype=np.int64)
+    encoded = tokenizer.backend_tokenizer.encode_batch_fast(list(texts), add_special_tokens=True)
+    stream = np.fromiter((i for text in encoded for i in (*text.ids, tokenizer.eos_token_id)), dtype=np.int64)
     return stream[: len(stream) // context * context].reshape(-1, context)
 
 

@@ -91,13 +91,15 @@ class SamplingPhase:
         return np.repeat(np.arange(len(self.group_names)), ends - self.group_first)
 
     @cached_property
-    def _constant_cumulative(self) -> Floats:
-        return np.cumsum(self.cell_shares(np.array([self.start]))[0])
+    def _cumulative(self) -> Floats:
+        """Cumulative cell probabilities: one row for a constant phase, else one a step and one for u = 1."""
+        steps = np.arange(self.start, self.start + 1 if self.is_constant else self.end + 1)
+        return np.cumsum(self.cell_shares(steps), axis=1)
 
     def group_sums(self, u: float) -> Floats:
         """(G,) sum of n v over each group at u; 0 where a group's items are all weighted 0."""
         weights = self.cell_from + u * (self.cell_to - self.cell_from)
-        return np.add.reduceat(weights * self._sizes, self.group_first)
+        return np.asarray(np.add.reduceat(weights * self._sizes, self.group_first), dtype=np.float64)
 
     def cell_shares(self, steps: NDArray[np.integer]) -> Floats:
         """(S, A) probability of each cell at each step; rows sum to 1.
@@ -118,9 +120,9 @@ class SamplingPhase:
         if stop <= start:
             return np.zeros(len(self.cell_items))
         if self.is_constant:
-            return self.cell_shares(np.array([start]))[0] * (stop - start)
+            return np.asarray(self.cell_shares(np.array([start]))[0] * (stop - start), dtype=np.float64)
         chunks = [np.arange(first, min(first + _CHUNK, stop)) for first in range(start, stop, _CHUNK)]
-        return np.sum([self.cell_shares(chunk).sum(axis=0) for chunk in chunks], axis=0)
+        return np.asarray(sum(self.cell_shares(chunk).sum(axis=0) for chunk in chunks), dtype=np.float64)
 
     def item_totals(self, start: int, stop: int, num_items: int) -> Floats:
         """(N,) sum of the items' probabilities over start <= step < stop; 0 for items the phase cannot draw."""
@@ -130,14 +132,12 @@ class SamplingPhase:
 
     def family_totals(self, start: int, stop: int, num_families: int) -> Floats:
         """(families,) sum of the families' probabilities over start <= step < stop."""
-        return np.bincount(self.cell_family, weights=self.cell_totals(start, stop), minlength=num_families)
+        sums = np.bincount(self.cell_family, weights=self.cell_totals(start, stop), minlength=num_families)
+        return np.asarray(sums, dtype=np.float64)
 
     def draw(self, uniforms: Floats, step: int) -> Ints:
         """(B,) item indices from (2, B) uniforms on [0, 1): the first row picks the cell, the second the item."""
-        if self.is_constant:
-            cumulative = self._constant_cumulative
-        else:
-            cumulative = np.cumsum(self.cell_shares(np.array([step]))[0])
+        cumulative = self._cumulative[min(step - self.start, len(self._cumulative) - 1)]
         # u < 1 makes u * total < total, and side="right" skips cells of probability 0.
         cells = np.searchsorted(cumulative, uniforms[0] * cumulative[-1], side="right")
         within = (uniforms[1] * self._sizes[cells]).astype(np.int64)

@@ -7,6 +7,7 @@ is drawn when (policy). Legend: a step is the number of updates done; step 0 is 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 from squiggle_assets.science.spec import TrainingSpec
 
@@ -59,13 +60,13 @@ def schedule(spec: TrainingSpec) -> Schedule:
     from the checkpoint kept there. (A re-stretched cosine, as in the sources, is another run from the first step on.)
 
     Raises:
-        ValueError: no steps, a multiplier that is not on the ladder, fractions outside 0..1, a rate that is not positive.
+        ValueError: no steps, a multiplier off the ladder, fractions outside 0..1, a rate that is not positive.
     """
     _refuse(spec)
     base = spec.total_steps
     total = base * spec.step_multiplier
-    decay = int(spec.decay_fraction * base)
-    wanted = max(spec.min_warmup_steps, int(spec.warmup_fraction * base))
+    decay = _share(spec.decay_fraction, base)
+    wanted = max(spec.min_warmup_steps, _share(spec.warmup_fraction, base))
     warmup = min(wanted, max(0, base - decay - 1))
     clamped = warmup < wanted
     reason = f"{base} steps with {decay} of decay leave {warmup} of {wanted} warm-up steps" if clamped else None
@@ -79,6 +80,11 @@ def schedule(spec: TrainingSpec) -> Schedule:
         clamped=clamped,
         clamp_reason=reason,
     )
+
+
+def _share(fraction: float, steps: int) -> int:
+    # as written, not as stored: int(0.29 * 100) would be 28
+    return int(Fraction(str(fraction)) * steps)
 
 
 def _refuse(spec: TrainingSpec) -> None:

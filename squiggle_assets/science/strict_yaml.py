@@ -91,9 +91,10 @@ class Place:
         value = self.need(name) if default is None else self.values.get(name, default)
         if isinstance(value, bool) or not isinstance(value, int | float):
             self.refuse(name, f"must be a number, got {value!r}")
-        if not math.isfinite(value) or not low <= value <= high:
+        # A whole number past 2**53 may have no float at all, and nothing here is meant to be that large.
+        if not -(2**53) < value < 2**53 or not low <= value <= high:
             span = f"at least {low:g}" if math.isinf(high) else f"between {low:g} and {high:g}"
-            self.refuse(name, f"must be {span}, got {value!r}")
+            self.refuse(name, f"must be {span}, got {str(value)[:40]}")
         return float(value)
 
     def whole(self, name: str, default: int | None = None, *, low: int) -> int:
@@ -121,7 +122,7 @@ def read(text: str, file: str) -> Place:
     try:
         _refuse_twice(file, yaml.compose(text, Loader=yaml.SafeLoader))
         value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise ValueError(f"{file}: not readable as YAML: {error}") from error
     if not isinstance(value, dict):
         raise ValueError(f"{file}: must be a mapping of fields, got {type(value).__name__}")

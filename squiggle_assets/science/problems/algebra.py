@@ -93,7 +93,7 @@ def least_integer(rng: np.random.Generator) -> Draft:
     answer = (bound - b) // a + 1
     return Draft(
         f"Find the least integer n with {a}n{signed(b)} > {bound}.",
-        f"{a}n > {bound - b}, so n > {bound - b}/{a}. {a} * {answer - 1} = {a * (answer - 1)} is not enough.",
+        f"n > {bound - b}/{a}. {a} * {answer - 1} = {a * (answer - 1)} is not enough, so n = {answer}.",
         str(answer),
         lambda: next(n for n in range(1, 500) if a * n + b > bound),
     )

@@ -28,8 +28,8 @@ def additive(rng: np.random.Generator) -> Draft:
         return table[asked]
 
     return Draft(
-        f"{f}(x + y) = {f}(x) + {f}(y) for integers x, y and {f}({known}) = {value}. Find {f}({asked}).",
-        f"{f}(n) = n {f}(1). {f}(1) = {value}/{known} = {slope}. {f}({asked}) = {asked} * {slope} = {asked * slope}.",
+        f"{f}(x + y) = {f}(x) + {f}(y) and {f}({known}) = {value}. Find {f}({asked}).",
+        f"{f}(1) = {value}/{known} = {slope}. {f}({asked}) = {asked} * {slope} = {asked * slope}.",
         str(asked * slope),
         check,
     )
@@ -46,7 +46,7 @@ def multiplicative(rng: np.random.Generator) -> Draft:
         return value
 
     return Draft(
-        f"{f}(x + y) = {f}(x) {f}(y) for integers x, y and {f}(1) = {base}. Find {f}({asked}).",
+        f"{f}(x + y) = {f}(x) {f}(y) and {f}(1) = {base}. Find {f}({asked}).",
         f"{f}(n) = {f}(1)^n. {f}({asked}) = {base}^{asked} = {base**asked}.",
         str(base**asked),
         check,
@@ -82,7 +82,8 @@ def composition(rng: np.random.Generator) -> Draft:
 def reflected(rng: np.random.Generator) -> Draft:
     """f(x) + k f(c - x) is known: two equations at n and c - n; checked by finding the linear f itself."""
     u, v = between(rng, 1, 7), between(rng, -9, 9)
-    k, c, n = pick(rng, (2, 3)), between(rng, 1, 12), between(rng, 0, 12)
+    k, c, n = pick(rng, (2, 3)), between(rng, 1, 9), between(rng, 0, 9)
+    n += 2 * n == c
     slope, constant = u * (1 - k), v * (1 + k) + k * u * c
     left, right = slope * n + constant, slope * (c - n) + constant
     value = (left - k * right) // (1 - k * k)
@@ -93,9 +94,9 @@ def reflected(rng: np.random.Generator) -> Draft:
         return found_u * n + found_v
 
     return Draft(
-        f"f(x) + {k}f({c} - x) = {polynomial([slope, constant])} for all x. Find f({n}).",
-        f"x = {n}: f({n}) + {k}f({c - n}) = {left}. x = {c - n}: f({c - n}) + {k}f({n}) = {right}. "
-        f"{k * k - 1}f({n}) = {k} * {right}{signed(-left)} = {k * right - left}. f({n}) = {value}.",
+        f"f(x) + {k}f({c} - x) = {polynomial([slope, constant])}. Find f({n}).",
+        f"a = f({n}), b = f({c - n}): a + {k}b = {left}, b + {k}a = {right}. "
+        f"{k * k - 1}a = {k * right}{signed(-left)} = {k * right - left}, a = {value}.",
         str(value),
         check,
     )

@@ -55,7 +55,7 @@ def pigeonhole(rng: np.random.Generator) -> Draft:
 def truth_teller(rng: np.random.Generator) -> Draft:
     """One liar among three: each says who it is; checked over all cases."""
     a, b, c = (PEOPLE[int(i)] for i in rng.choice(len(PEOPLE), size=3, replace=False))
-    said = f'{a} says "{b} lies." {b} says "{c} does not lie."'
+    said = f'{a}: "{b} lies." {b}: "{c} is honest."'
 
     def check() -> str:
         fits = [liar for liar in (a, b, c) if ((liar == b) == (liar != a)) and ((liar != c) == (liar != b))]
@@ -63,8 +63,8 @@ def truth_teller(rng: np.random.Generator) -> Draft:
         return fits[0]
 
     return Draft(
-        f"One of {a}, {b} and {c} lies, the others do not. {said} Who lies?",
-        f"If {c} lied, {a}'s words would be false too. If {b} lied, {c} would lie too. So {a} lies.",
+        f"Just one of {a}, {b}, {c} lies. {said} Who lies?",
+        f"If {c} lied, so would {a}. If {b} lied, so would {c}. So {a} lies.",
         a,
         check,
     )

@@ -63,7 +63,9 @@ def signs_of(num: int) -> NDArray[np.int8]:
     return np.array(list(product((1, -1), repeat=num)), dtype=np.int8)
 
 
-def sign_flip(differences: F64, direction: Direction = "two-sided", *, rng: np.random.Generator | None = None) -> SignFlip:
+def sign_flip(
+    differences: F64, direction: Direction = "two-sided", *, rng: np.random.Generator | None = None
+) -> SignFlip:
     """Paired sign-flip permutation test of the mean difference.
 
     Exact over all 2^n assignments up to MAX_EXACT pairs, else 20 000 draws of rng with the +1 rule. nan for no

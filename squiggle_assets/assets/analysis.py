@@ -1,0 +1,118 @@
+"""From captures to events: geometry, dynamics, baselines, detection; one run at a time.
+
+Here: the nodes of one run's analysis. Not here: agreement across seeds (assets.evidence), any formula (science).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from squiggle_assets import checks
+from squiggle_assets.assets.node import Input, Node, Out
+from squiggle_assets.science.spec import Study
+
+if TYPE_CHECKING:
+    from squiggle_assets.schemas.handles import Handle
+
+_SCIENCE = "squiggle_assets.science"
+
+
+def _geometry(step: Any, captures: Handle) -> Mapping[str, pl.DataFrame]:
+    from squiggle_assets.science.geometry import geometry_of
+
+    scope = step.scope
+    frame = geometry_of(
+        captures.steps(),
+        arm=scope.arm,
+        seed=scope.seed,
+        run_id=captures.path.parent.name,
+        probe_set_sha256=captures.meta["probe_set_sha256"],
+    )
+    return {"geometry": frame}
+
+
+def _dynamics(step: Any, geometry: pl.DataFrame) -> Mapping[str, pl.DataFrame]:
+    from squiggle_assets.science.dynamics import dynamics_of
+
+    return {"dynamics": dynamics_of(geometry)}
+
+
+def _baselines(step: Any, geometry: pl.DataFrame) -> Mapping[str, pl.DataFrame]:
+    from squiggle_assets.science.baselines import baselines_of
+
+    return {"baselines": baselines_of(geometry.partition_by("run_id"), step.scope.study.detection)}
+
+
+def _events(
+    step: Any, geometry: pl.DataFrame, manifest: pl.DataFrame, baselines: pl.DataFrame
+) -> Mapping[str, pl.DataFrame]:
+    from squiggle_assets.science.accounts import candidates_of, detection_of, summary_of
+    from squiggle_assets.science.events import analysis_id, events_of
+
+    study = step.scope.study
+    version = analysis_id(study.detection, study.consensus)
+    found = detection_of(geometry, study.detection, manifest["warmup_end"][0])
+    return {
+        "events": events_of(found, baselines, study.detection, version),
+        "detection_candidates": candidates_of(found, version),
+        "detection_summary": summary_of(found, version),
+    }
+
+
+def nodes(study: Study) -> tuple[Node, ...]:
+    """Geometry, dynamics, baselines and events; the placebo arm's baselines judge all arms."""
+    return (
+        Node(
+            name="geometry",
+            grain="run",
+            inputs={"captures": Input(asset="captures", load="handle")},
+            outs=(
+                Out(name="geometry", description="State descriptors (layer A) of every capture, layer and probe set."),
+            ),
+            modules=(f"{_SCIENCE}.geometry",),
+            compute=_geometry,
+        ),
+        Node(
+            name="dynamics",
+            grain="run",
+            inputs={"geometry": Input(asset="geometry", load="frame")},
+            outs=(Out(name="dynamics", description="How the descriptors change (layer B): velocity, volatility, ..."),),
+            modules=(f"{_SCIENCE}.dynamics",),
+            compute=_dynamics,
+        ),
+        Node(
+            name="baselines",
+            grain="arm",
+            inputs={"geometry": Input(asset="geometry", load="frame")},
+            outs=(
+                Out(name="baselines", description="Usual increments of an arm, over all seeds and without each one."),
+            ),
+            params=lambda scope: scope.study.detection,
+            modules=(f"{_SCIENCE}.baselines",),
+            compute=_baselines,
+        ),
+        Node(
+            name="events",
+            grain="run",
+            inputs={
+                "geometry": Input(asset="geometry", load="frame"),
+                "manifest": Input(asset="run_manifest", load="frame"),
+                "baselines": Input(asset="baselines", load="frame", arm=study.only("placebo").name),
+            },
+            outs=(
+                Out(name="events", description="Change points of one run and their scores, parts kept apart."),
+                Out(name="detection_candidates", description="Every point above its threshold and what became of it."),
+                Out(
+                    name="detection_summary",
+                    description="The account of every series: selected + skipped = candidates.",
+                    checks=(("accounted", True, checks.accounted),),
+                ),
+            ),
+            params=lambda scope: [scope.study.detection, scope.study.consensus],
+            modules=(f"{_SCIENCE}.events", f"{_SCIENCE}.accounts"),
+            compute=_events,
+        ),
+    )

@@ -1,0 +1,226 @@
+"""Training runs: one node per arm x seed, with everything a run leaves behind.
+
+Here: from pool, split, curriculum and base model to RunInputs, and from a RunResult to tables and handles.
+Not here: training (science.training), identities (science.run_spec), devices (resources.compute).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from squiggle_assets import checks
+from squiggle_assets.assets.node import Input, Node, Out, Scope
+from squiggle_assets.assets.policies import items_of, policy_of
+from squiggle_assets.science.canonical import canonical_json, sha256_json
+
+if TYPE_CHECKING:
+    from squiggle_assets.schemas.handles import Handle
+
+RUN_THREADS = 1
+"""Threads of one run: a fixed number, because sums of floats depend on it; more runs at once are more workers."""
+_VALIDATION = ("val_random", "val_family")
+_PROBES = {"a": "probe_a", "b": "probe_b"}
+
+
+def _spec(scope: Scope, inputs: Mapping[str, Any], rows: Mapping[str, Any]) -> dict[str, Any]:
+    from squiggle_assets.science.run_spec import run_code_version, run_spec
+
+    return run_spec(
+        data_sha256=sha256_json([inputs["pool"], inputs["split"]]),
+        base_model_sha256=inputs["base"],
+        curriculum_id=rows["curriculum"]["curriculum_id"],
+        training=scope.profile.training,
+        probe=scope.profile.probe,
+        seed=scope.seed,
+        code=run_code_version(),
+    )
+
+
+def _shorter_run(step: Any) -> str | None:
+    """run_id of the run that is one step lower on the ladder (its curriculum_id is the same); None for the lowest."""
+    from squiggle_assets.science.run_spec import run_id
+
+    multiplier = step.scope.profile.training.step_multiplier
+    if multiplier == 1:
+        return None
+    config = dict(step.identity.config)
+    return run_id({**config, "training": {**config["training"], "step_multiplier": multiplier - 1}})
+
+
+def _run(
+    step: Any, pool: pl.DataFrame, split: pl.DataFrame, curriculum: pl.DataFrame, base: Handle
+) -> Mapping[str, Any]:
+    import torch
+
+    from io_managers.checkpoints import RunFolder
+    from resources.compute import with_oom_fallback
+    from squiggle_assets.assets.identity import origin
+    from squiggle_assets.science.training import train
+
+    scope, run_id = step.scope, step.identity.object_id
+    made_from = origin(step.graph, "captures", step.identity, scope, step.dagster_run_id)
+    shorter = _shorter_run(step)
+    with step.resources.compute.slot() as slot:
+        torch.set_num_threads(RUN_THREADS)
+        inputs = _inputs(step, pool, split, base, slot.device)
+        curriculum_id = curriculum.row(0, named=True)["curriculum_id"]
+        if inputs.policy.curriculum_id != curriculum_id:
+            raise RuntimeError(
+                f"the policy {inputs.policy.curriculum_id} is not the curriculum {curriculum_id} of the arm"
+            )
+
+        def attempt(micro_batch: int) -> Any:
+            folder = RunFolder(step.store, run_id, made_from, shorter_run=shorter)
+            run = replace(inputs, micro_batch=micro_batch)
+            result = train(run, checkpoints=folder.checkpoints, captures=folder.captures, progress=step.progress)
+            return folder, result
+
+        done = with_oom_fallback(attempt, scope.profile.training.micro_batch)
+    folder, result = done.result
+    if result.ladder_step is not None and shorter is not None:
+        folder.take_captures(shorter, up_to=result.ladder_step)
+    folder.finish(
+        {
+            "capture_steps": list(result.capture_steps),
+            "probe_set_sha256": {name: rows.sha256 for name, rows in inputs.probes.items()},
+            "num_tokens": {name: rows.num_tokens for name, rows in inputs.probes.items()},
+            "dtype": scope.profile.probe.dtype,
+        }
+    )
+    step.facts.update(slot.figures, micro_batch=done.micro_batch, oom_halvings=done.halvings)
+    return _outputs(step, result, curriculum_id)
+
+
+def _inputs(step: Any, pool: pl.DataFrame, split: pl.DataFrame, base: Handle, device: str) -> Any:
+    from resources.base_model import load_base, load_tokenizer
+    from squiggle_assets.science.capture import probe_rows
+    from squiggle_assets.science.evaluation import eval_items
+    from squiggle_assets.science.tokens import tokenize_items
+    from squiggle_assets.science.training import RunInputs
+
+    profile = step.scope.profile
+    tokenizer = load_tokenizer(base.path)
+    policy = policy_of(step.scope, pool, split, base)
+    trained = pool.join(policy.items.select("item_id"), on="item_id", how="semi")
+    length = profile.training.max_length
+    return RunInputs(
+        make_model=lambda: load_base(base.path).model,
+        train=tokenize_items(tokenizer, trained, length),
+        validation={
+            name: tokenize_items(
+                tokenizer, eval_items(items_of(pool, split, name), profile.training.eval_items), length
+            )
+            for name in _VALIDATION
+        },
+        probes={
+            name: probe_rows(tokenizer, items_of(pool, split, where), profile.probe) for name, where in _PROBES.items()
+        },
+        policy=policy,
+        training=profile.training,
+        probe=profile.probe,
+        seed=step.scope.seed,
+        device=device,
+    )
+
+
+def _outputs(step: Any, result: Any, curriculum_id: str) -> Mapping[str, Any]:
+    from squiggle_assets.schemas.base import frame
+    from squiggle_assets.schemas.handles import HandleDraft
+    from squiggle_assets.schemas.runs import RunManifest
+
+    scope, run_id = step.scope, step.identity.object_id
+    keys = [
+        pl.lit(scope.arm).alias("arm"),
+        pl.lit(scope.seed, dtype=pl.Int64).alias("seed"),
+        pl.lit(run_id).alias("run_id"),
+    ]
+    summary = dict(result.summary)
+    boundaries = summary.pop("phase_boundaries")
+    manifest = {
+        "arm": scope.arm,
+        "seed": scope.seed,
+        "run_id": run_id,
+        "spec_json": canonical_json(step.identity.config),
+        "curriculum_id": curriculum_id,
+        "phase_boundaries_json": canonical_json(boundaries),
+        **summary,
+    }
+    return {
+        "run_manifest": frame(RunManifest, [manifest]),
+        "scalars": result.scalars.select(*keys, pl.all()),
+        "sample_trace": result.sample_trace.select(*keys, pl.all()),
+        "milestones": result.milestones.select(*keys, pl.all()),
+        "controller_decisions": result.controller_decisions.select(*keys, pl.all()),
+        "adapter": HandleDraft(
+            tensors={"adapter_model": result.adapter}, documents={"adapter_config.json": dict(result.adapter_config)}
+        ),
+        "captures": None,
+    }
+
+
+def _figures(outputs: Mapping[str, Any], scope: Scope) -> Mapping[str, Any]:
+    from squiggle_assets.report.figures import loss_curve
+    from squiggle_assets.report.images import markdown_image
+
+    manifest = outputs["run_manifest"].row(0, named=True)
+    figure = loss_curve(outputs["scalars"], title=f"{scope.arm}, seed {scope.seed}")
+    return {
+        "final_loss": manifest["final_loss"],
+        "final_loss_smooth": manifest["final_loss_smooth"],
+        "num_captures": manifest["num_captures"],
+        "loss_curve": markdown_image(figure, f"loss of {scope.arm}, seed {scope.seed}"),
+    }
+
+
+def nodes() -> tuple[Node, ...]:
+    """The run node."""
+    return (
+        Node(
+            name="run",
+            grain="run",
+            pool="gpu",
+            inputs={
+                "pool": Input(asset="candidate_pool", load="frame"),
+                "split": Input(asset="split", load="frame"),
+                "curriculum": Input(asset="curriculum", load="frame"),
+                "base": Input(asset="base_model", load="handle"),
+            },
+            outs=(
+                Out(name="run_manifest", description="What the run was and how it ended."),
+                Out(
+                    name="scalars",
+                    description="Loss, rate, gradient norm at every step; validation and probe losses.",
+                    checks=(("losses_finite", True, checks.losses_finite),),
+                ),
+                Out(
+                    name="sample_trace",
+                    description="Every draw of the run in order, with content hashes. There is no way to turn it off.",
+                    checks=(("trace_complete", True, checks.trace_complete),),
+                ),
+                Out(name="milestones", description="When the smoothed loss fell by a fifth, two fifths, ..."),
+                Out(name="controller_decisions", description="What the controllers decided and why."),
+                Out(
+                    name="adapter",
+                    kind="handle",
+                    description="The trained adapter in PEFT's layout.",
+                    tags=("pytorch",),
+                ),
+                Out(
+                    name="captures",
+                    kind="handle",
+                    description="Residual streams on the frozen probe items, one file a captured step.",
+                    tags=("pytorch",),
+                    checks=(("enough_captures", True, checks.enough_captures),),
+                ),
+            ),
+            spec=_spec,
+            spec_rows=("curriculum",),
+            modules=("squiggle_assets.science.training", "squiggle_assets.science.policy"),
+            compute=_run,
+            figures=_figures,
+        ),
+    )

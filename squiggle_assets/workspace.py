@@ -1,0 +1,97 @@
+"""A workspace: one profile over one source of items, with its own pointers and Dagster home.
+
+Here: where things lie and which sizes run. Not here: environment variables (resources.settings), studies, assets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from io_managers.store import Store
+from resources.settings import Settings
+from squiggle_assets import profiles
+from squiggle_assets.science.canonical import sha256_text
+from squiggle_assets.science.ports import Progress
+from squiggle_assets.science.spec import Profile
+
+Report = Callable[[str, object], Progress]
+"""(node, partition) -> where its progress goes."""
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Everything that depends on profile and items; objects are shared by all workspaces of a data root."""
+
+    settings: Settings
+    report: Report | None = None
+    """None: progress goes to Dagster's log."""
+
+    @staticmethod
+    def given(*, profile: str | None = None, items: str | None = None) -> Workspace:
+        """The workspace of the environment, with what a command line said winning over it."""
+        said = {"profile": profile, "items": items}
+        return Workspace(Settings(**{name: value for name, value in said.items() if value is not None}))
+
+    @cached_property
+    def root(self) -> Path:
+        """Data root, absolute."""
+        return self.settings.data_root.expanduser().absolute()
+
+    @cached_property
+    def items(self) -> str | None:
+        """Absolute path of a local file of items, or a hub id; None = generated."""
+        given = self.settings.items
+        if given is None:
+            return None
+        path = Path(given).expanduser()
+        if path.exists():
+            return str(path.absolute())
+        if given.startswith((".", "/", "~")) or given.count("/") != 1:
+            raise ValueError(f"--items {given}: no such file, and not a hub id of the form 'owner/name'")
+        return given
+
+    @cached_property
+    def profile(self) -> Profile:
+        """The sizes, with the items of this workspace; ValueError lists the profiles there are."""
+        loaded = profiles.load(self.settings.profile)
+        return loaded if self.items is None else replace(loaded, pool=replace(loaded.pool, items=self.items))
+
+    @property
+    def name(self) -> str:
+        """<profile>, or <profile>-items-<hash of the source's name>."""
+        own = self.settings.profile
+        return own if self.items is None else f"{own}-items-{sha256_text(self.items)[:8]}"
+
+    @property
+    def folder(self) -> Path:
+        """Where pointers and Dagster's own storage lie."""
+        return self.root / "workspaces" / self.name
+
+    @property
+    def home(self) -> Path:
+        """DAGSTER_HOME of this workspace."""
+        return self.settings.dagster_home or self.folder / "dagster"
+
+    @property
+    def locks(self) -> Path:
+        """Lock files, shared by all workspaces: a device is one device."""
+        return self.root / "locks"
+
+    @property
+    def store(self) -> Store:
+        """The store with this workspace's pointers."""
+        return Store(self.root, pointers=self.folder)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a child process needs to be in the same workspace."""
+        found = {
+            "SQUIGGLE_DATA_ROOT": str(self.root),
+            "SQUIGGLE_PROFILE": self.settings.profile,
+            "SQUIGGLE_NUM_WORKERS": str(self.settings.workers),
+            "DAGSTER_HOME": str(self.home),
+        }
+        return found if self.items is None else {**found, "SQUIGGLE_ITEMS": self.items}
