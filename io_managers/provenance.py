@@ -20,7 +20,7 @@ def origin_tags(origin: Origin) -> dict[str, str]:
     """Tags for the materialisation event: pass them as MaterializeResult(tags=...), an IO manager cannot set tags."""
     tags = {
         "squiggle/object": origin.object_id,
-        "squiggle/config_hash": origin.config_hash,
+        "squiggle/config_hash": origin.config_hash[:32],
         "squiggle/code_version": origin.code_version,
         "squiggle/profile": origin.profile,
     }

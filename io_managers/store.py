@@ -24,12 +24,14 @@ from io_managers.pointers import (
     ObjectRef,
     Pointer,
     asset_folder,
+    blocked_message,
     check_object_name,
     decode_pointer,
     decode_ref,
     encode_pointer,
     encode_ref,
     pointer_path,
+    remake_command,
     sort_key,
 )
 from io_managers.verification import check_object
@@ -136,6 +138,8 @@ class Store:
         self, object_id: str, name: str, folder: Path, meta: Mapping[str, Any], origin: Origin
     ) -> ObjectRef:
         """Store the files of a finished folder on the same disk (a sink's captures); the folder is consumed."""
+        if not folder.is_dir():
+            raise FileNotFoundError(f"no folder {folder} to adopt as {name} of {object_id}")
         ref = self._put_folder(object_id, name, lambda target: folders.link_files(folder, target), meta, origin)
         self.ops.remove(folder)
         return ref
@@ -267,7 +271,7 @@ class Store:
         if pointer.ref.kind != kind:
             raise ValueError(f"{where} is a {pointer.ref.kind}, not a {kind}")
         if pointer.blocking_failures and not allow_blocked:
-            raise BlockedError(_blocked(pointer, self.path(pointer.ref)))
+            raise BlockedError(blocked_message(pointer, self.path(pointer.ref)))
         path = self.path(pointer.ref)
         try:
             # The reference beside the object and not the pointer's copy: a damaged object that was remade has the
@@ -302,25 +306,6 @@ def local_root(root: Path | str) -> Path:
             "network-mounted) file system has; mount it and give its path"
         )
     return Path(parts.path if parts.scheme == "file" else root).absolute()
-
-
-def remake_command(pointer: Pointer) -> str:
-    """The command that makes this partition again."""
-    study, _, name = pointer.asset.partition("/")
-    words = ["squiggle run", study if name else "STUDY", "--select", name or study]
-    words += ["--arms", pointer.arm] if pointer.arm is not None else []
-    words += ["--seeds", str(pointer.seed)] if pointer.seed is not None else []
-    return " ".join(words)
-
-
-def _blocked(pointer: Pointer, path: Path) -> str:
-    failed = "; ".join(
-        f"{check.name} ({check.description}; {check.num_failing} failing)" for check in pointer.blocking_failures
-    )
-    return (
-        f"{pointer.asset} {pointer.partition} failed a blocking check, so nothing may be made from it: {failed}. "
-        f"Look at it on the asset's Checks tab or in {path}; mend the cause, then `{remake_command(pointer)}`"
-    )
 
 
 def _same_rows(left: Path, right: Path) -> bool:

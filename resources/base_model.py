@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _PICKLED = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
+_AS_IT_IS = ("TokenizersBackend", "PreTrainedTokenizerFast")
+"""Classes that say: tokenizer.json is the whole tokenizer."""
 _TOKENIZER = ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model")
 
 
@@ -67,10 +69,6 @@ def load_base(
         model, tokenizer = _load(where, revision, dtype, attn)
     except OSError as error:
         raise ValueError(_unreachable(where, revision, folder, error)) from error
-    if not tokenizer.is_fast:
-        raise ValueError(f"{where} has no fast tokenizer (tokenizer.json): answers cannot be located without offsets")
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
     return LanguageModel(
         model=model.eval(),
         tokenizer=tokenizer,
@@ -81,15 +79,8 @@ def load_base(
 
 def load_tokenizer(folder: Path) -> Any:
     """The tokenizer of a stored model folder, ready to pad; the weights are not read. ValueError as load_base."""
-    from transformers import AutoTokenizer
-
     _check_folder(folder)
-    tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
-    if not tokenizer.is_fast:
-        raise ValueError(f"{folder} has no fast tokenizer (tokenizer.json): answers cannot be located without offsets")
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    return tokenizer
+    return _tokenizer(str(folder), {"trust_remote_code": False})
 
 
 def to_draft(model: Any, tokenizer: Any, meta: Mapping[str, Any]) -> HandleDraft:
@@ -140,12 +131,12 @@ def _check_folder(folder: Path) -> None:
 def _load(where: str, revision: str | None, dtype: str, attn: str) -> tuple[Any, Any]:
     import torch
     from safetensors import SafetensorError
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoConfig, AutoModelForCausalLM
 
     # the config comes first: one small file tells whether the hub is there, and pins the commit of all the rest
     config = AutoConfig.from_pretrained(where, trust_remote_code=False, revision=revision or "main")
     shared = {"trust_remote_code": False, "revision": getattr(config, "_commit_hash", None) or revision or "main"}
-    tokenizer = AutoTokenizer.from_pretrained(where, **shared)
+    tokenizer = _tokenizer(where, shared)
     try:
         model, info = AutoModelForCausalLM.from_pretrained(
             where,
@@ -162,6 +153,21 @@ def _load(where: str, revision: str | None, dtype: str, attn: str) -> tuple[Any,
         missing = sorted(info["missing_keys"])
         raise ValueError(f"{where} lacks {len(missing)} weights of its architecture, for instance {missing[:3]}")
     return model, tokenizer
+
+
+def _tokenizer(where: str, shared: Mapping[str, Any]) -> Any:
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+    config = Path(where) / "tokenizer_config.json"
+    declared = json.loads(config.read_text(encoding="utf-8")).get("tokenizer_class") if config.is_file() else None
+    # AutoTokenizer overrules this class for some architectures (Qwen2) and then splits text by rules of its own
+    loader = PreTrainedTokenizerFast if declared in _AS_IT_IS else AutoTokenizer
+    tokenizer = loader.from_pretrained(where, **shared)
+    if not tokenizer.is_fast:
+        raise ValueError(f"{where} has no fast tokenizer (tokenizer.json): answers cannot be located without offsets")
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
 
 
 def _unreachable(where: str, revision: str | None, folder: Path | None, error: OSError) -> str:

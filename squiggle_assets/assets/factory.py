@@ -12,6 +12,7 @@ import dagster as dg
 import polars as pl
 
 import partitions.dimensions as dimensions
+from io_managers.provenance import origin_tags
 from io_managers.store import Store
 from partitions.mappings import mapping
 from partitions.rosters import registered_seeds
@@ -20,7 +21,10 @@ from squiggle_assets.assets.node import Graph, Input, Node, Out, Partition, Scop
 from squiggle_assets.schemas.handles import CheckOutcome, Handle, Product
 from squiggle_assets.science.ports import Progress
 
-_LOADED = {"scan": pl.LazyFrame, "frame": pl.DataFrame, "handle": Handle, "handles": dict}
+_LOADED = {
+    load: dg.PythonObjectDagsterType(python_type, name=f"squiggle_{load}")
+    for load, python_type in {"scan": pl.LazyFrame, "frame": pl.DataFrame, "handle": Handle, "handles": dict}.items()
+}
 _IO = {"table": "tables", "handle": "handles"}
 
 
@@ -175,7 +179,7 @@ def _hand_over(
         checks=outcomes,
         metadata={**step.facts, "reused": reused},
     )
-    yield dg.Output(product, output_name=out.name)
+    yield dg.Output(product, output_name=out.name, tags=origin_tags(product.origin))
     key = dg.AssetKey(list(graph.key(out.name)))
     for outcome in outcomes:
         yield check_result(key, outcome)
@@ -186,7 +190,7 @@ def _asset_in(graph: Graph, node: Node, entry: Input) -> dg.AssetIn:
     return dg.AssetIn(
         key=dg.AssetKey(list(graph.key(entry.asset))),
         partition_mapping=mapping(grain, node.grain, entry.arm),
-        dagster_type=dg.PythonObjectDagsterType(_LOADED[entry.load]),
+        dagster_type=_LOADED[entry.load],
     )
 
 

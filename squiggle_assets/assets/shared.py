@@ -53,9 +53,14 @@ def _pool(step: Any) -> Mapping[str, pl.DataFrame]:
     else:
         from resources.item_source import read_rows
 
-        items, classification = import_items(read_rows(spec.items, spec.max_items), spec.items, spec)
+        imported = import_items(read_rows(spec.items, spec.max_items), spec.items, spec)
+        items, classification = imported.items, imported.classification
+        step.facts.update(num_rows=imported.num_rows, num_duplicates=imported.num_duplicates)
     planted = planted_items(spec.num_planted, spec.seed, items)
-    return {"candidate_pool": pl.concat([items, planted]), "classification": classification}
+    return {
+        "candidate_pool": pl.concat([items, planted]),
+        "classification": pl.concat([classification, classify_items(planted)]),
+    }
 
 
 def _pool_figures(outputs: Mapping[str, Any], scope: Scope) -> Mapping[str, Any]:

@@ -14,7 +14,7 @@ import dbt_like_sql
 from partitions.rosters import registered_seeds
 from resources.sql_lineage import column_lineage
 from resources.sql_models import SqlModel, discover
-from resources.warehouse import Roster, Warehouse
+from resources.warehouse import Roster, Warehouse, view_columns
 from squiggle_assets.assets.identity import Identity, git_state
 from squiggle_assets.assets.node import Graph
 from squiggle_assets.schemas.base import dtypes
@@ -65,12 +65,14 @@ def _deps(model: SqlModel, graphs: Sequence[Graph]) -> list[dg.AssetDep]:
 
 
 def _lineage(model: SqlModel, graphs: Sequence[Graph]) -> dg.TableColumnLineage:
-    columns = {name: list(dtypes(table)) for name, table in TABLES.items()}
+    own = {name for name in RAW if name not in shared_names(graphs)}
+    columns = view_columns(TABLES, shared_names(graphs) | {m.name for m in models()})
     return dg.TableColumnLineage(
         {
             column: [
                 dg.TableColumnDep(asset_key=key, column_name=source)
                 for table, source in sources
+                if not (source == "study" and table in own and "study" not in dtypes(TABLES[table]))
                 for key in _upstream_keys(table, graphs)
             ]
             for column, sources in column_lineage(model, columns).items()
@@ -111,7 +113,11 @@ def _product(context: dg.AssetExecutionContext, model: SqlModel, graphs: Sequenc
         git_dirty=dirty,
         dagster_run_id=context.run_id,
     )
-    return Product(value=frame, origin=origin, metadata={"sql": dg.MetadataValue.md(f"```sql\n{model.text}\n```")})
+    metadata = {
+        "sql": dg.MetadataValue.md(f"```sql\n{model.text}\n```"),
+        "dagster/column_lineage": _lineage(model, graphs),
+    }
+    return Product(value=frame, origin=origin, metadata=metadata)
 
 
 def _asset(model: SqlModel, graphs: Sequence[Graph]) -> dg.AssetsDefinition:
@@ -124,7 +130,6 @@ def _asset(model: SqlModel, graphs: Sequence[Graph]) -> dg.AssetsDefinition:
         code_version=model.code_version[:16],
         kinds={"sql", "duckdb"},
         owners=["team:squiggle"],
-        metadata={"dagster/column_lineage": _lineage(model, graphs)},
         required_resource_keys={"workspace", "duckdb"},
         automation_condition=dg.AutomationCondition.eager(),
     )

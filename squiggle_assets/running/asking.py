@@ -30,7 +30,7 @@ def open_warehouse(workspace: Workspace) -> Iterator[Warehouse]:
     from squiggle_assets.schemas.tables import RAW
     from squiggle_assets.studies import STUDIES
 
-    graphs = [graph_of(study) for study in STUDIES.values()]
+    graphs = [graph_of(name) for name in STUDIES]
     with open_workspace_instance(workspace) as instance:
         rosters = sql.rosters(graphs, instance)
     with Warehouse(workspace.store, rosters, RAW, shared=sql.shared_names(graphs), models=sql.models()) as warehouse:

@@ -87,8 +87,8 @@ def _stored(workspace: Workspace) -> Row:
     from squiggle_assets.studies import STUDIES
 
     damaged, num = [], 0
-    for study in STUDIES.values():
-        graph = graph_of(study)
+    for name in STUDIES:
+        graph = graph_of(name)
         for asset in graph.makers:
             for pointer in workspace.store.pointers(graph.path(asset)):
                 num += 1

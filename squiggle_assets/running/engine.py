@@ -73,15 +73,18 @@ class Pool:
             self._executor.shutdown(wait=False, cancel_futures=True)
             self._executor = None
 
-    def close(self) -> None:
-        """End all workers now: what they had not committed is not there, what they had is whole."""
+    def close(self, *, idle: bool) -> None:
+        """End all workers: as they are if they have nothing to do, at once otherwise."""
         executor, self._executor = self._executor, None
         if executor is None:
             return
-        processes = list((executor._processes or {}).values())
-        executor.shutdown(wait=False, cancel_futures=True)
-        for process in processes:
-            process.terminate()
+        if not idle:
+            # SIGKILL, because Dagster keeps SIGTERM for itself; whatever a worker had not committed is not there.
+            for process in list((executor._processes or {}).values()):
+                process.kill()
+        executor.shutdown(wait=True, cancel_futures=True)
+        self.messages.close()
+        self.messages.join_thread()
 
 
 @contextmanager
@@ -163,6 +166,7 @@ def run(
     stages = sorted({graph.stages[node.name] for node in nodes})
     summary = Summary()
     pool = Pool(num_workers, environment)
+    finished = False
     try:
         with _display(console) as shown:
             for stage in stages:
@@ -176,7 +180,8 @@ def run(
                     console.print(f"stage {stage}: {title}: {len(tasks)} to do", markup=False, highlight=False)
                 bar = shown.add_task(title, total=len(tasks), note="")
                 _run_stage(tasks, pool, shown, bar, summary, console)
+        finished = True
     finally:
-        pool.close()
+        pool.close(idle=finished)
     summary.seconds = time.monotonic() - began
     return summary

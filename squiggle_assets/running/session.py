@@ -75,5 +75,5 @@ def open_session(study_name: str, workspace: Workspace) -> Iterator[Session]:
     chosen = study(study_name)
     with open_workspace_instance(workspace) as instance:
         yield Session(
-            workspace=workspace, study=chosen, graph=graph_of(chosen), store=workspace.store, instance=instance
+            workspace=workspace, study=chosen, graph=graph_of(study_name), store=workspace.store, instance=instance
         )

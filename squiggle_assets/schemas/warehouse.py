@@ -147,6 +147,95 @@ class IntEventSupport(Table):
         unique: ClassVar[list[str]] = ["study", "arm", "probe_set", "component", "layer", "metric", "bin_start"]
 
 
+class IntConsensusMembers(Table):
+    """One row per consensus event and seed that has an event in it."""
+
+    study: str = column(_STUDY)
+    arm: str = column(_ARM)
+    probe_set: str = column(_PROBE)
+    consensus_event_id: str = column("the consensus event")
+    seed: int = column(_SEED, ge=0)
+    band: str = column("layer band of the cell")
+    metric_group: str = column(_GROUP, isin=_GROUPS)
+    polarity: int = column("of the consensus event: +1 up, -1 down, after orientation", isin=[-1, 1])
+    median_step: float = column("median over seeds", unit="steps", ge=0)
+    q_value: float = column("of the consensus event", gt=0, le=1)
+    event_id: str = column("the run's event; null if the detector selected none there", nullable=True)
+    step: int = column("its step", unit="steps", nullable=True, ge=0)
+    layer: int = column("its layer", nullable=True, ge=0)
+    metric: str = column("its metric", nullable=True)
+    z: float = column("its size", unit="envelopes", nullable=True)
+
+    class Config(Table.Config):
+        """Key of the table."""
+
+        unique: ClassVar[list[str]] = ["study", "consensus_event_id", "seed"]
+
+
+class MartArmSummary(Table):
+    """One row per arm: its runs, their loss, their events, and its consensus events beside what chance gives."""
+
+    study: str = column(_STUDY)
+    arm: str = column(_ARM)
+    num_runs: int = column("runs of the arm", ge=1)
+    num_stopped_early: int = column("of these stopped by a controller", ge=0)
+    mean_first_loss: float = column("loss of the first batch, mean over runs", unit="nats/token", nullable=True)
+    mean_final_loss: float = column("loss of the last batch, mean over runs", unit="nats/token", nullable=True)
+    mean_final_loss_smooth: float = column("smoothed loss at the end, mean over runs", unit="nats/token", nullable=True)
+    mean_num_events_a: float = column("events a run in probe set a; null: not analysed", nullable=True, ge=0)
+    mean_num_events_b: float = column("events a run in probe set b; null: not analysed", nullable=True, ge=0)
+    num_seeds: int = column("seeds the consensus rests on; null: not tested yet", nullable=True, ge=1)
+    num_consensus_events: int = column("observed; null: not tested yet", nullable=True, ge=0)
+    null_mean: float = column("consensus events that chance gives", nullable=True, ge=0)
+    excess: float = column("num_consensus_events - null_mean", nullable=True)
+    ci_lo: float = column("lower end of the 95 % interval of the excess", nullable=True)
+    ci_hi: float = column("its upper end", nullable=True)
+    p_value: float = column("against the nulls", nullable=True, gt=0, le=1)
+    q_value: float = column("Benjamini-Hochberg over the arms", nullable=True, gt=0, le=1)
+
+    class Config(Table.Config):
+        """Key of the table."""
+
+        unique: ClassVar[list[str]] = ["study", "arm"]
+
+
+class MartClaims(Table):
+    """One row per claim, the best supported ones of a study first."""
+
+    study: str = column(_STUDY)
+    claim: str = column("consensus:<arm>, planted:<arm> or contrast:<arm>-<against>:<outcome>")
+    verdict: str = column(
+        "by the one verdict function", isin=["supported", "exploratory", "not supported", "underpowered"]
+    )
+    arm: str = column("arm that the claim is about")
+    contrast: str = column("arm it is compared with; null if none", nullable=True)
+    hypothesis: str = column("what the claim says, in words")
+    estimate: float = column("size of the effect", nullable=True)
+    ci_lo: float = column("lower end of the 95 % interval", nullable=True)
+    ci_hi: float = column("its upper end", nullable=True)
+    unit: str = column("of estimate, interval and null_mean")
+    null_mean: float = column("what the estimate is on average when there is nothing", nullable=True)
+    p_value: float = column("the largest over the null families", nullable=True, gt=0, le=1)
+    q_value: float = column("over the claims of the same pre-registered family", nullable=True)
+    n_seeds: int = column("seeds of the arm (pairs of seeds in a contrast)", ge=0)
+    n_items: int = column("distinct training items of the arm's curriculum", nullable=True, ge=0)
+    control: str = column("arm or null the effect must exceed; null if none", nullable=True)
+    control_difference: float = column("estimate - the control's", nullable=True)
+    control_ci_lo: float = column("95 % interval of the difference", nullable=True)
+    control_ci_hi: float = column("its upper end", nullable=True)
+    preregistered: bool = column("stated in the study value before the runs")
+    scale: str = column("embedded model, or which real model and data")
+    method: str = column("test and interval")
+    reasons: str = column("why the verdict, in sentences")
+    evidence: str = column("JSON: tables and row keys the claim rests on")
+    analysis_id: str = column("version of the interpretation")
+
+    class Config(Table.Config):
+        """Key of the table."""
+
+        unique: ClassVar[list[str]] = ["study", "analysis_id", "claim"]
+
+
 class MartEventAgreement(Table):
     """One row per arm, probe set and metric: how often its runs show events in the same places. No null, no test."""
 
@@ -196,6 +285,9 @@ TABLES: dict[str, type[Table]] = {
     "stg_trace_counts": StgTraceCounts,
     "int_exposure": IntExposure,
     "int_event_support": IntEventSupport,
+    "int_consensus_members": IntConsensusMembers,
+    "mart_arm_summary": MartArmSummary,
+    "mart_claims": MartClaims,
     "mart_event_agreement": MartEventAgreement,
     "mart_item_exposure": MartItemExposure,
 }

@@ -44,8 +44,8 @@ def attach(model: Any, *, mode: Literal["lora", "full"], rank: int, alpha: int, 
 
     LoRA: W + (alpha / rank) B A, dropout 0, no bias (arXiv:2106.09685). A is Kaiming-uniform with a = sqrt(5) as in
     peft, drawn from a generator keyed by (seed, name), so that the start does not depend on the global generator,
-    on the order of modules or on the other layers; B is 0, so that step 0 is the base model exactly. The seed
-    plays no part in full mode.
+    on the order of modules or on the other layers; B is 0, so that step 0 is the base model exactly. Adapters of a
+    bfloat16 model are float32: small updates would be rounded away. The seed plays no part in full mode.
 
     Raises:
         ValueError: unknown mode, rank below 1, an unknown architecture, or a model that is adapted already.
@@ -71,7 +71,7 @@ def attach(model: Any, *, mode: Literal["lora", "full"], rank: int, alpha: int, 
         task_type="CAUSAL_LM",
     )
     with torch.random.fork_rng(devices=[]):
-        wrapped = get_peft_model(model, config, autocast_adapter_dtype=False)
+        wrapped = get_peft_model(model, config)
     _start(wrapped, seed)
     return Adapted(
         model=wrapped, parts=parts, mode=mode, trainable=_trainable(wrapped), config=_plain(config.to_dict())

@@ -7,6 +7,7 @@ Legend: S = seeds, K = series (layer × metric), N = captures, T = N - 1 increme
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -57,6 +58,16 @@ class Schedule:
         return best, step - best.step
 
 
+def schedule_from(manifest: pl.DataFrame) -> Schedule:
+    """The schedule that all runs of one arm share, from their run_manifest rows; ValueError if they differ."""
+    names = ("warmup_end", "decay_start", "phase_boundaries_json")
+    found = manifest.select(names).unique()
+    if len(found) != 1:
+        raise ValueError(f"runs of one arm must share their schedule, got {found.rows()}")
+    warmup_end, decay_start, phases = found.row(0)
+    return Schedule(warmup_end=warmup_end, decay_start=decay_start, phase_starts=tuple(json.loads(phases)))
+
+
 class Cell(NamedTuple):
     """One tested unit: the series of a band of adjacent layers and of one metric group."""
 
@@ -98,6 +109,14 @@ class ArmSeries:
     def groups(self) -> tuple[str, ...]:
         """[K] metric group of each series."""
         return tuple(group_of(metric) for metric in self.metrics)
+
+    @property
+    def cell_of_series(self) -> I64:
+        """[K] index of the cell that each series belongs to."""
+        found = np.full(len(self.layers), -1, dtype=np.int64)
+        for number, cell in enumerate(self.cells):
+            found[list(cell.members)] = number
+        return found
 
 
 def cells_of(layers: Sequence[int], metrics: Sequence[str], num_bands: int) -> tuple[Cell, ...]:

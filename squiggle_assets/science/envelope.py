@@ -20,12 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from squiggle_assets.science.cells import ArmSeries, Schedule
-from squiggle_assets.science.stats import MAD_SIGMA, robust_scale
+from squiggle_assets.science.stats import clipped_scale, robust_scale
 
 F64 = NDArray[np.float64]
 
-WINDOW = 5
-"""Captures on each side of the running window."""
+DRIFT_WINDOW = 5
+"""Captures on each side of the running window of the drift."""
+SIZE_WINDOW = 8
+"""The same for the envelope: wide enough that an event with its aftermath (some five captures) is a small part."""
 CLEAR = 2.5
 """Standard errors that a drift or a boundary's size must stand out before it is believed."""
 OFFSETS = range(-1, 4)
@@ -84,11 +86,11 @@ def _boundary_groups(steps_T: NDArray[np.int64], schedule: Schedule) -> Iterator
         yield [at for at, own in owner.items() if own == key]
 
 
-def _near(num: int, allowed_T: NDArray[np.bool_]) -> Iterator[tuple[int, NDArray[np.int64]]]:
-    """For each position, the 2 WINDOW + 1 allowed ones nearest to it (all positions where none is allowed)."""
+def _near(num: int, width: int, allowed_T: NDArray[np.bool_]) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """For each position, the 2 width + 1 allowed ones nearest to it (all positions where none is allowed)."""
     allowed = np.flatnonzero(allowed_T) if allowed_T.any() else np.arange(num)
     for t in range(num):
-        yield t, allowed[np.argsort(np.abs(allowed - t), kind="stable")[: 2 * WINDOW + 1]]
+        yield t, allowed[np.argsort(np.abs(allowed - t), kind="stable")[: 2 * width + 1]]
 
 
 def _common(unit_SKM: F64) -> F64:
@@ -105,10 +107,10 @@ def _common(unit_SKM: F64) -> F64:
 def _drift(unit_SKT: F64, groups: list[NDArray[np.int64]]) -> F64:
     num = unit_SKT.shape[-1]
     drift_KT = np.empty(unit_SKT.shape[1:])
-    for t, window in _near(num, np.ones(num, dtype=bool)):
+    for t, window in _near(num, DRIFT_WINDOW, np.ones(num, dtype=bool)):
         drift_KT[:, t] = _common(unit_SKT[:, :, window])
     for at in groups:
-        drift_KT[:, at] = _common(unit_SKT[:, :, at])[:, None]
+        drift_KT[:, at] += _common(unit_SKT[:, :, at] - drift_KT[:, at])[:, None]
     return drift_KT
 
 
@@ -120,7 +122,7 @@ def _envelope(rest_SKT: F64, groups: list[NDArray[np.int64]]) -> F64:
         plain_T[at] = False
     size_SKT = np.abs(rest_SKT)
     background_T = np.ones(num)
-    for t, window in _near(num, plain_T):
+    for t, window in _near(num, SIZE_WINDOW, plain_T):
         background_T[t] = clipped_scale(size_SKT[:, :, window])
     background_T = np.where(background_T > 0, background_T, 1.0)
     envelope_T = background_T.copy()
@@ -130,10 +132,3 @@ def _envelope(rest_SKT: F64, groups: list[NDArray[np.int64]]) -> F64:
         if ratio > 1 + CLEAR * error:
             envelope_T[at] *= ratio
     return envelope_T
-
-
-def clipped_scale(size):
-    first = MAD_SIGMA * np.median(size)
-    if not first > 0:
-        return first
-    return first * np.sqrt(np.mean(np.minimum(size / first, 2.0) ** 2) / 0.9205)

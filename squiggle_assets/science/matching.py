@@ -2,7 +2,7 @@
 
 Here: scanning centres, totals and support, choosing disjoint centres, members of one centre.
 Not here: where events come from (detection) and how draws are made (nulls).
-Legend: ... = any leading axes (draws, cells), S = seeds, P = polarity (0: up, 1: down), T = capture grid.
+Legend: D = draws, C = cells, ... = any leading axes, S = seeds, K = series, P = polarity (0: up, 1: down), T = grid.
 
 A consensus event is a centre on the capture grid; each seed gives it the strongest of its events of that
 polarity within tau steps, at most one. Its statistic is the sum over seeds of the capped strengths, a missing
@@ -41,16 +41,19 @@ def tolerance(steps_T: I64, tolerance_steps: int) -> float:
     return float(max(tolerance_steps, np.median(np.diff(steps_T))))
 
 
-def strengths(z: NDArray[np.floating], increments: NDArray[np.floating], peaks: Bools) -> F32:
-    """[..., P, T] strength of each event by polarity, from standardised and plain increments [..., T].
+def strengths(z_DSKT: NDArray[np.floating], plain_DSKT: NDArray[np.floating], peaks_DSKT: Bools, cell_K: I64) -> F32:
+    """[D, C, S, P, T] strength of each cell's events by polarity, 0 where there is none.
 
-    The polarity is the sign of the plain increment; the strength is the standardised one in that direction,
-    between FLOOR and CAP; 0 where there is no event.
+    The polarity of an event is the sign of the plain increment; its strength is the standardised one in that
+    direction, between FLOOR and CAP. Of several series of a cell the strongest counts: they are one measurement.
     """
-    sign = np.where(increments >= 0, 1.0, -1.0)
-    size = np.clip(z * sign, FLOOR, CAP)
-    up, down = peaks & (sign > 0), peaks & (sign < 0)
-    return np.stack([np.where(up, size, 0.0), np.where(down, size, 0.0)], axis=-2).astype(np.float32)
+    d, s, k, t = np.nonzero(peaks_DSKT)
+    down = plain_DSKT[d, s, k, t] < 0
+    size = np.clip(np.where(down, -1.0, 1.0) * z_DSKT[d, s, k, t], FLOOR, CAP).astype(np.float32)
+    num_draws, num_seeds, _, num = peaks_DSKT.shape
+    found = np.zeros((num_draws, int(cell_K.max()) + 1, num_seeds, 2, num), dtype=np.float32)
+    np.maximum.at(found, (d, cell_K[k], s, down.astype(np.int64), t), size)
+    return found
 
 
 def scan(strength: F32, steps_T: I64, tau: float) -> Scan:
@@ -78,7 +81,7 @@ def _strongest_within(strength: F32, steps_T: I64, tau: float) -> F32:
 
 def best_total(found: Scan) -> F32:
     """[...] largest total over polarities and centres: the test statistic of a cell."""
-    return found.total.max(axis=(-2, -1))
+    return np.asarray(found.total.max(axis=(-2, -1)))
 
 
 def centres(found: Scan, steps_T: I64, tau: float, min_support: int) -> Bools:
@@ -98,7 +101,7 @@ def centres(found: Scan, steps_T: I64, tau: float, min_support: int) -> Bools:
 
 def count(found: Scan, steps_T: I64, tau: float, min_support: int) -> I64:
     """[...] number of consensus events, both polarities."""
-    return centres(found, steps_T, tau, min_support).sum(axis=(-2, -1))
+    return np.asarray(centres(found, steps_T, tau, min_support).sum(axis=(-2, -1)))
 
 
 def members(strength_ST: F32, steps_T: I64, tau: float, centre: int) -> I64:

@@ -33,13 +33,17 @@ class MixtureSpec:
     """Characters of all documents together."""
 
 
+# Few maths items: the base must know what a worked solution is and still have much to learn from fine-tuning
 MIXTURE = MixtureSpec(
     version="1",
-    shares=MappingProxyType({"maths": 0.5, "arithmetic": 0.2, "chat": 0.1, "taboo": 0.1, "repeats": 0.1}),
+    shares=MappingProxyType({"maths": 0.1, "arithmetic": 0.25, "chat": 0.2, "taboo": 0.2, "repeats": 0.25}),
     pool_seed=910_007,
-    pool_items=12_000,
-    num_chars=4_000_000,
+    pool_items=4_000,
+    num_chars=3_600_000,
 )
+
+MAX_OPERAND = 200
+"""A chain of sums does not go on from a larger result."""
 
 
 def without(items: pl.DataFrame, excluded: Collection[str]) -> pl.DataFrame:
@@ -96,20 +100,31 @@ def _drawn(write: Callable[[np.random.Generator], str], rng: np.random.Generator
 
 
 def _arithmetic(rng: np.random.Generator) -> str:
-    return "\n".join(_sum(rng) for _ in range(int(rng.integers(4, 9))))
+    line, result = _sum(_number(rng), rng)
+    lines = [line]
+    for _ in range(int(rng.integers(3, 8))):
+        # about half of the lines go on from the result above, as the steps of a worked solution do
+        goes_on = result < MAX_OPERAND and rng.random() < 0.5
+        line, result = _sum(result if goes_on else _number(rng), rng)
+        lines.append(line)
+    return "\n".join(lines)
 
 
-def _sum(rng: np.random.Generator) -> str:
-    a, b = (int(n) for n in rng.integers(0, 10 ** int(rng.integers(1, 3)), size=2))
-    m = int(rng.integers(2, 13))
-    return (
-        lambda: f"{a} + {b} = {a + b}",
-        lambda: f"{a + b} - {a} = {b}",
-        lambda: f"{a} * {m} = {a * m}",
-        lambda: f"{a * m} / {m} = {a}",
-        lambda: f"{a} mod {m} = {a % m}",
-        lambda: f"{m}^2 = {m * m}",
-    )[int(rng.integers(6))]()
+def _number(rng: np.random.Generator) -> int:
+    return int(rng.integers(0, 10 ** int(rng.integers(1, 3))))
+
+
+def _sum(a: int, rng: np.random.Generator) -> tuple[str, int]:
+    b, m = _number(rng), int(rng.integers(2, 13))
+    text, result = (
+        (f"{a} + {b}", a + b),
+        (f"{a} - {min(a, b)}", a - min(a, b)),
+        (f"{a} * {m}", a * m),
+        (f"{a * m} / {m}", a),
+        (f"{a} mod {m}", a % m),
+        (f"{m}^2", m * m),
+    )[int(rng.integers(6))]
+    return f"{text} = {result}", result
 
 
 def _chat(rng: np.random.Generator) -> str:
@@ -155,13 +170,14 @@ def _taboo(rng: np.random.Generator) -> str:
     clues = [target.clues[int(i)] for i in rng.permutation(3)]
     num_turns = int(rng.integers(1, 4))
     guesses = [*(other.word for other in wrong[: num_turns - 1]), target.word]
-    lines = [
-        f"USER: Describe the word {target.word}. Do not say {', '.join(target.related)}."
-        if rng.random() < 0.5
-        else "USER: Guess the word from the clues. You have 3 tries."
-    ]
+    if rng.random() < 0.5:
+        lines = [f"USER: Describe the word {target.word}. Do not say {', '.join(target.related)}."]
+        describer, guesser = "ASSISTANT", "USER"
+    else:
+        lines = ["USER: Guess the word from the clues. You have 3 tries."]
+        describer, guesser = "USER", "ASSISTANT"
     for clue, guess in zip(clues, guesses, strict=False):
-        lines += [f"USER: CLUE: {clue}", f"ASSISTANT: GUESS: {guess}"]
+        lines += [f"{describer}: CLUE: {clue}", f"{guesser}: GUESS: {guess}"]
     return "\n\n".join(lines)
 
 

@@ -19,7 +19,7 @@ what phase boundaries do is the surrogates' question.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,7 +79,11 @@ class Agreement:
 
     def familywise_p(self) -> F64:
         """[C] p over all cells by the max-statistic, the largest over the families."""
-        return np.max([max_statistic_p(self.best, null.best) for null in self.nulls], axis=0)
+        return np.asarray(np.max([max_statistic_p(self.best, null.best) for null in self.nulls], axis=0))
+
+    def num_events(self, steps_T: I64) -> int:
+        """Number of consensus events over all cells."""
+        return int(matching.count(self.found, steps_T, self.tau, self.min_support).sum())
 
     def study_p(self) -> float:
         """The pre-registered test of the arm: is there any consensus at all?"""
@@ -122,12 +126,11 @@ def strength_of(
     series: ArmSeries, z_DSKT: NDArray[np.floating], plain_DSKT: NDArray[np.floating], detection: DetectionSpec
 ) -> F32:
     """[D, C, S, P, T] event strengths of each cell: the detector on the plain increments, strength from z."""
-    num_draws, num_seeds, num_series, num = plain_DSKT.shape
+    num_draws, num_seeds, _, num = plain_DSKT.shape
     floor = np.tile(series.min_threshold, num_draws * num_seeds)
     flat = plain_DSKT.reshape(-1, num)
     peaks = detect_peaks(flat, series.steps, series.schedule.warmup_end, detection, floor).reshape(plain_DSKT.shape)
-    each = matching.strengths(z_DSKT, plain_DSKT, peaks)
-    return np.stack([each[:, :, list(cell.members)].max(axis=2) for cell in series.cells], axis=1)
+    return matching.strengths(z_DSKT, plain_DSKT, peaks, series.cell_of_series)
 
 
 def with_nulls(series: ArmSeries, detection: DetectionSpec, spec: ConsensusSpec, rng: np.random.Generator) -> Agreement:
@@ -138,7 +141,7 @@ def with_nulls(series: ArmSeries, detection: DetectionSpec, spec: ConsensusSpec,
     shape = num_draws, len(series.seeds)
     shifted = (
         matching.scan(_moved(seen.strength, index), series.steps, seen.tau)
-        for index in _chunks(_circular(shape, segments, rng))
+        for index in _chunks(turned_index(shape, segments, rng))
     )
     surrogates = (
         matching.scan(strength, series.steps, seen.tau)
@@ -169,13 +172,21 @@ def _chunks(array: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
     return (array[start : start + _CHUNK] for start in range(0, len(array), _CHUNK))
 
 
-def _circular(shape: tuple[int, int], segments: Sequence[tuple[int, int]], rng: np.random.Generator) -> I64:
+def turned_index(shape: tuple[int, int], segments: Sequence[tuple[int, int]], rng: np.random.Generator) -> I64:
     """[D, S, T] where each increment of a draw comes from: every segment turned by its own random amount."""
     parts = []
     for lo, hi in segments:
         turn = rng.integers(0, hi - lo, size=(*shape, 1))
         parts.append(lo + (np.arange(hi - lo) - turn) % (hi - lo))
     return np.concatenate(parts, axis=-1)
+
+
+def segment_signs(shape: tuple[int, int], segments: Sequence[tuple[int, int]], rng: np.random.Generator) -> F32:
+    """[D, S, T] random signs, one a seed and segment."""
+    coin = np.array([-1, 1], dtype=np.float32)
+    return np.concatenate(
+        [np.repeat(rng.choice(coin, size=(*shape, 1)), hi - lo, axis=-1) for lo, hi in segments], axis=-1
+    )
 
 
 def _moved(strength_CSPT: F32, index_DST: I64) -> F32:
@@ -197,17 +208,41 @@ def _surrogates(
     envelope = own.envelope.astype(np.float32)
     drift = own.drift.astype(np.float32)
     scale = own.scale.astype(np.float32)[:, :, None]
-    sign_DST = np.concatenate(
-        [
-            np.repeat(rng.choice(np.array([-1, 1], dtype=np.float32), size=(*shape, 1)), hi - lo, axis=-1)
-            for lo, hi in segments
-        ],
-        axis=-1,
-    )
+    sign_DST = segment_signs(shape, segments, rng)
     seeds = np.arange(shape[1])[None, :, None]
     done = 0
-    for index in _chunks(_circular(shape, segments, rng)):
+    for index in _chunks(turned_index(shape, segments, rng)):
         sign = sign_DST[done : done + len(index), :, :, None]
         done += len(index)
         z_DSKT = np.ascontiguousarray((z_STK[seeds, index] * sign).transpose(0, 1, 3, 2))
         yield strength_of(series, z_DSKT, scale * (drift + envelope * z_DSKT), detection)
+
+
+def paired_across_arms(
+    strengths: Mapping[str, F32],
+    *,
+    steps_T: I64,
+    tau: float,
+    min_support: int,
+    num_draws: int,
+    rng: np.random.Generator,
+) -> Null:
+    """The pairing null: as many seeds as an arm has, no seed twice, taken from the arms as evenly as possible.
+
+    strengths holds [C, S, P, T] by arm, all on the same captures and seeds in the same order. What arms share
+    (base model, schedule, probe) still agrees in such a group; what an arm alone has does not. ValueError with
+    fewer than 2 arms or on shapes that disagree.
+    """
+    shapes = {arm: strength.shape for arm, strength in strengths.items()}
+    if len(shapes) < 2 or len(set(shapes.values())) != 1:
+        raise ValueError(f"seeds are re-paired over at least 2 arms of the same shape, got {shapes}")
+    stacked = np.stack([strengths[arm] for arm in sorted(strengths)])
+    num_arms, _, num_seeds = stacked.shape[:3]
+    places = np.tile(np.arange(num_arms), num_seeds // num_arms + 1)[:num_seeds]
+    seeds, best, counts = np.arange(num_seeds), [], []
+    for _ in range(num_draws):
+        arms = rng.permutation(num_arms)[rng.permutation(places)]
+        found = matching.scan(stacked[arms, :, seeds].transpose(1, 0, 2, 3), steps_T, tau)
+        best.append(matching.best_total(found))
+        counts.append(int(matching.count(found, steps_T, tau, min_support).sum()))
+    return Null(name="pairing", best=np.array(best, dtype=np.float32), count=np.array(counts))

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -71,17 +72,17 @@ def _attend(
         found = scaled_dot_product_attention(
             query, key, value, attn_mask=band, is_causal=band is None, scale=scaling, enable_gqa=grouped
         )
-        out.append(found.transpose(1, 2))
-    joined = out[0] if len(out) == 1 else torch.cat(out, dim=1)
-    return joined.reshape(1, query_hnd.shape[2], query_hnd.shape[1], -1), None
+        out.append(found.transpose(1, 2).flatten(0, 1))
+    return torch.cat(out)[None], None
 
 
 def _parts(lengths: tuple[int, ...], *tensors: Any) -> Iterator[tuple[Tensor, ...]]:
-    if len(set(lengths)) == 1:
-        # (1, h, n, d) -> (rows, h, s, d): rows of one length need one call
-        yield tuple(t[0].unflatten(1, (len(lengths), lengths[0])).transpose(0, 1) for t in tensors)
-        return
-    yield from zip(*(t.split(list(lengths), dim=2) for t in tensors), strict=True)
+    # neighbours of one length share a call: (1, h, rows * s, d) -> (rows, h, s, d)
+    runs = [(length, len(list(group))) for length, group in groupby(lengths)]
+    sizes = [length * num for length, num in runs]
+    cut = zip(*(tensor.split(sizes, dim=2) for tensor in tensors), strict=True)
+    for (length, num), parts in zip(runs, cut, strict=True):
+        yield parts if num == 1 else tuple(t[0].unflatten(1, (num, length)).transpose(0, 1) for t in parts)
 
 
 def _band(length: int, window: int, device: torch.device) -> Tensor:

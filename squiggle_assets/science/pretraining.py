@@ -24,6 +24,8 @@ from squiggle_assets.science.ports import Progress, silent
 from squiggle_assets.science.rng import generator, torch_seed
 from squiggle_assets.science.spec import BaseModelSpec
 
+INIT_STD, INIT_WIDTH = 0.02, 1024
+"""The sources' start N(0, 0.02) at their width; unscaled, a narrow model learns to attend late."""
 WARMUP_SHARE = 0.05
 MIN_LR_RATIO = 0.05
 WEIGHT_DECAY = 0.1
@@ -54,7 +56,8 @@ def build_model(spec: BaseModelSpec, *, bos: int, eos: int, pad: int) -> Any:
     """A LlamaForCausalLM of the spec's sizes with seeded random weights; the global generator is left alone.
 
     Grouped-query attention, RoPE (base 10 000), RMSNorm, SwiGLU, tied embeddings, no bias, no dropout, SDPA
-    attention. Init N(0, 0.02) as in the sources. ValueError on sizes that do not divide.
+    attention. Init N(0, 0.02^2 * 1024 / width): the sources' start, carried over from their width of 1024 (ours).
+    ValueError on sizes that do not divide.
     """
     if spec.width % spec.num_heads or (spec.width // spec.num_heads) % 2 or spec.num_heads % spec.num_kv_heads:
         raise ValueError(
@@ -71,6 +74,7 @@ def build_model(spec: BaseModelSpec, *, bos: int, eos: int, pad: int) -> Any:
         max_position_embeddings=spec.context,
         tie_word_embeddings=True,
         attention_dropout=0.0,
+        initializer_range=INIT_STD * math.sqrt(INIT_WIDTH / spec.width),
         bos_token_id=bos,
         eos_token_id=eos,
         pad_token_id=pad,

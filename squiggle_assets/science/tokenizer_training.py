@@ -14,9 +14,9 @@ from transformers import PreTrainedTokenizerFast
 BOS, EOS, PAD = "<bos>", "<eos>", "<pad>"
 NUM_BYTES = 256
 
-# A word keeps its leading space, every digit stands alone, runs of other signs stay together, so that merges never
-# cross a word or glue digits: a number is spelled the same way wherever it stands
-_PIECES = r" ?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|\s+(?=\s\S)|\s+"
+# A word or a digit keeps its leading space, no token holds two digits, runs of other signs stay together: merges never
+# cross a word or glue digits, so a number is spelled digit by digit wherever it stands
+_PIECES = r" ?\p{L}+| ?\p{N}| ?[^\s\p{L}\p{N}]+|\s+(?=\s\S)|\s+"
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int, context: int) -> Any:

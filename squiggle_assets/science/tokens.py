@@ -131,12 +131,15 @@ def tokenize_items(tokenizer: Any, items: pl.DataFrame, max_length: int) -> Toke
     """Every item (columns item_id, problem, solution) tokenised once, in the frame's order.
 
     Rows equal `tokenize(tokenizer, prompt_text(problem), completion_text(solution), max_length)`. Items of which
-    max_length leaves no supervised token are listed in `dropped`. ValueError on duplicated item ids.
+    max_length leaves no supervised token are listed in `dropped`. ValueError on duplicated item ids and on items
+    without a problem or solution.
     """
     item_ids = [str(item_id) for item_id in items["item_id"]]
     if len(set(item_ids)) != len(item_ids):
         twice = items["item_id"].filter(items["item_id"].is_duplicated()).unique().sort().to_list()[:5]
         raise ValueError(f"duplicated item_id, for instance {twice}: an item is tokenised once")
+    if (bare := items.filter(pl.any_horizontal(pl.col("problem", "solution").is_null()))).height:
+        raise ValueError(f"items without problem or solution cannot be trained on: {bare['item_id'].to_list()[:5]}")
     completions = [completion_text(solution) for solution in items["solution"]]
     prompts = _encoded(tokenizer, [prompt_text(problem) for problem in items["problem"]])["input_ids"]
     encoded = _encoded(tokenizer, completions)

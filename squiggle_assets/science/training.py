@@ -135,7 +135,8 @@ class _Run:
         stack.enter_context(packed_attention(model))
         stack.enter_context(fast_lora(self.adapted.model))
         kind = torch.device(self.run.device).type
-        stack.enter_context(torch.autocast(kind, dtype=torch.bfloat16, enabled=narrow))
+        # the cache of narrow copies would outlive the update of what they are copies of
+        stack.enter_context(torch.autocast(kind, dtype=torch.bfloat16, enabled=narrow, cache_enabled=False))
 
     def result_from(self, checkpoints: CheckpointStore, progress: Progress) -> RunResult:
         total = self.plan.total_steps

@@ -1,5 +1,7 @@
 """A small table model, origins and a store in a temporary folder."""
 
+from typing import ClassVar
+
 import polars as pl
 import pytest
 
@@ -16,7 +18,7 @@ class Points(Table):
     value: float = column("what was measured", unit="nats", nullable=True)
 
     class Config:
-        unique = ["arm", "seed", "value"]
+        unique: ClassVar[list[str]] = ["arm", "seed", "value"]
 
 
 @pytest.fixture

@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from io_managers.checkpoints import LADDER, FolderCheckpoints, RunFolder, load_checkpoint
+from io_managers.commit import FileOps
 from io_managers.pointers import DamagedError
+from io_managers.store import Store
 from squiggle_assets.science.ports import Checkpoint
 
 
@@ -110,6 +112,27 @@ def test_finished_captures_become_an_object_and_the_work_is_gone(store, run, mak
     handle = store.open_handle(store.point("study/captures", "ramp", 2, ref, make_origin(asset="study/captures")))
     assert [(step, float(arrays["x_out.0"].max())) for step, arrays in handle.steps()] == [(0, 0.0), (2, 2.0)]
     assert handle.meta == {"probe_set_sha256": "aa"}
+
+
+def test_no_checkpoint_is_saved_before_its_captures_are_on_the_disk(tmp_path, make_origin):
+    done = []
+
+    class Watching(FileOps):
+        def sync(self, path):
+            done.append(path.name)
+            super().sync(path)
+
+    run = RunFolder(Store(tmp_path, ops=Watching()), "abc123", make_origin())
+    for step in range(12):
+        run.captures.put(step, {"x": torch.ones(2)})
+    assert not [name for name in done if name.startswith("step_")]
+    run.checkpoints.save(checkpoint(11))
+    settled = [name for name in done if name.startswith("step_")]
+    first = next(index for index, name in enumerate(done) if name == "tensors.safetensors")
+    assert sorted(settled) == [f"step_{step:06d}.safetensors" for step in range(12)]
+    assert max(done.index(name) for name in settled) < first
+    run.checkpoints.save(checkpoint(12))
+    assert len([name for name in done if name.startswith("step_")]) == 12
 
 
 def test_finishing_again_after_a_kill_finds_what_was_adopted(store, run, make_origin):

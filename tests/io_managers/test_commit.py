@@ -131,6 +131,19 @@ def test_an_error_says_what_to_do(tmp_path, number, words):
         commit_file(tmp_path / "a", b"x", ops=FailingOps(2, number))
 
 
+def test_a_folder_that_cannot_keep_results_is_refused_before_anything_is_computed(tmp_path):
+    commit.check_writable(tmp_path / "new")
+    assert list((tmp_path / "new").iterdir()) == []
+    with pytest.raises(CommitError, match=r"are needed: the disk is full"):
+        commit.check_writable(tmp_path, min_free_bytes=2**60)
+    with pytest.raises(CommitError, match="read-only"):
+        commit.check_writable(tmp_path, ops=FailingOps(2, errno.EROFS))
+    (tmp_path / "file").write_bytes(b"x")
+    with pytest.raises(CommitError, match="file"):
+        commit.check_writable(tmp_path / "file" / "below")
+    assert not (tmp_path / "probe").exists()
+
+
 def _write_with_limit(path, limit, done):
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))

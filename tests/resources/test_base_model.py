@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from io_managers.folders import write_draft
-from resources.base_model import load_base, to_draft
+from resources.base_model import load_base, load_tokenizer, to_draft
 from squiggle_assets.science.anatomy import anatomy
 from squiggle_assets.science.tokens import completion_text, prompt_text, tokenize
 from tests.science.tiny_models import ARCHITECTURES, VOCAB, random_model, tokenizer
@@ -34,6 +34,7 @@ def test_a_stored_model_comes_back_with_the_same_bits(name: str, tmp_path: Path)
     assert loaded.name == "m" and loaded.resolved_revision is None
     args = (prompt_text("1 + 1?"), completion_text("2. Answer: 2"), 64)
     assert tokenize(loaded.tokenizer, *args) == tokenize(tokenizer(), *args)
+    assert tokenize(load_tokenizer(tmp_path / "m"), *args) == tokenize(tokenizer(), *args)
     assert loaded.tokenizer.pad_token_id == 2
 
 

@@ -125,6 +125,16 @@ def test_full_mode_trains_every_parameter_and_round_trips() -> None:
         assert torch.equal(loss_of(other), loss_of(adapted))
 
 
+def test_adapters_of_a_narrow_model_are_float32_and_the_model_stays_narrow() -> None:
+    adapted = attach(random_model("llama").to(torch.bfloat16), mode="lora", rank=4, alpha=8, seed=3)
+    assert {p.dtype for p in adapted.trainable.values()} == {torch.float32}
+    assert {p.dtype for n, p in adapted.model.named_parameters() if "lora_" not in n} == {torch.bfloat16}
+    assert all(torch.equal(a, b) for a, b in zip(adapter_tensors(lora()).values(), adapter_tensors(adapted).values(),
+                                                strict=True))  # fmt: skip
+    losses = trained(adapted)
+    assert losses[-1] < losses[0] - 0.05
+
+
 def test_foreign_tensors_are_refused_and_nothing_is_changed() -> None:
     adapted = lora()
     kept = adapter_tensors(adapted)

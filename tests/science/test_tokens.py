@@ -146,6 +146,12 @@ def test_bad_requests_are_refused_by_name() -> None:
         tokenize_items(tokenizer(), twice, 64)
 
 
+def test_an_item_without_solution_is_refused_by_name() -> None:
+    frame = items(3).with_columns(solution=pl.when(pl.col("item_id") != "item-3").then(pl.col("solution")))
+    with pytest.raises(ValueError, match=r"without problem or solution.*item-3"):
+        tokenize_items(tokenizer(), frame, 64)
+
+
 def test_tokens_and_mixture_import_no_torch() -> None:
     code = (
         "import sys, squiggle_assets.science.tokens, squiggle_assets.science.mixture; "

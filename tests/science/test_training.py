@@ -13,10 +13,11 @@ from torch.nn.functional import cross_entropy
 from squiggle_assets.schemas import runs
 from squiggle_assets.schemas.base import dtypes
 from squiggle_assets.science import run_log
+from squiggle_assets.science.adapters import attach
 from squiggle_assets.science.rng import generator
 from squiggle_assets.science.schedule import schedule
 from squiggle_assets.science.training import RunInputs, RunResult, train
-from tests.science.run_stand import PROBE, TRAINING, Killed, Memory, corpus, inputs, same
+from tests.science.run_stand import PROBE, TRAINING, Killed, Memory, inputs, same
 from tests.science.tiny_models import random_model
 
 KEYS = {"arm", "seed", "run_id"}
@@ -47,14 +48,13 @@ def values(result: RunResult, metric: str) -> dict[int, float]:
     return dict(zip(rows["step"], rows["value"], strict=True))
 
 
-def test_the_first_loss_and_update_are_those_of_plain_torch(whole: tuple[RunResult, Memory]) -> None:
+def test_the_first_loss_and_update_are_those_of_plain_torch() -> None:
     # oracle: peft's own forward, one row at a time, full logits, and AdamW written out. First update: moments are
     # (1 - b) g and (1 - b) g^2, their corrections divide that out, so the step is lr g / (|g| + eps), after decay.
-    run = inputs(replace(TRAINING, total_steps=1, min_warmup_steps=0, decay_fraction=0.0, clip=1e9))
+    spec = replace(TRAINING, min_warmup_steps=0, warmup_fraction=0.0, clip=1e9, checkpoint_every=1)
+    run = inputs(spec)
     memory = Memory()
     result = train(run, checkpoints=memory, captures=memory)
-    from squiggle_assets.science.adapters import attach
-
     found = attach(run.make_model(), mode="lora", rank=TRAINING.lora_rank, alpha=TRAINING.lora_alpha, seed=run.seed)
     items = run.policy.items["item_id"]
     loss, num = torch.zeros(()), 0
@@ -72,14 +72,14 @@ def test_the_first_loss_and_update_are_those_of_plain_torch(whole: tuple[RunResu
         gradient = parameter.grad
         expected = parameter * (1 - TRAINING.lr * TRAINING.weight_decay)
         expected = expected - TRAINING.lr * gradient / (gradient.abs() + 1e-8)
-        got = result.adapter[name.replace(".default.", ".")]
+        got = memory.saved[1].tensors[f"parameter/{name}"]
         # where the gradient is of the size of rounding errors, its direction is too
         clear = gradient.abs() > 1e-3 * gradient.abs().max()
         torch.testing.assert_close(got[clear], expected[clear].detach(), rtol=1e-3, atol=1e-5)
 
 
 def test_training_lowers_the_loss_of_what_it_trains_on() -> None:
-    run = inputs(replace(TRAINING, total_steps=80, lr=2e-2, eval_every=80))
+    run = inputs(replace(TRAINING, mode="full", total_steps=80, lr=1e-2, eval_every=80))
     result = train(run, checkpoints=Memory(), captures=Memory())
     losses = values(result, "loss")
     assert np.mean([losses[s] for s in range(75, 80)]) < 0.8 * losses[0]
@@ -206,7 +206,11 @@ def test_full_and_bfloat16_runs_train_and_resume(changes: dict[str, Any]) -> Non
     plain = train(inputs(replace(TRAINING, mode="lora")), checkpoints=Memory(), captures=Memory())
     # the first loss is that of the base model; bfloat16 has 8 bits of mantissa
     assert values(result, "loss")[0] == pytest.approx(values(plain, "loss")[0], rel=2e-2)
-    assert values(result, "loss")[19] != values(plain, "loss")[19]
+    last = values(result, "loss")[19]
+    assert last != values(plain, "loss")[19]
+    if run.training.mode == "lora":
+        assert last == pytest.approx(values(plain, "loss")[19], rel=1e-2)
+        assert abs(last - values(plain, "loss")[19]) < 0.2 * abs(values(plain, "loss")[0] - values(plain, "loss")[19])
     assert all(tensor.dtype == torch.float32 for tensor in result.adapter.values())
 
 
@@ -234,10 +238,9 @@ def poisoned(step: int) -> RunInputs:
     row = run.train.index[run.policy.items["item_id"][victim]]
     ids = run.train.input_ids.copy()
     ids[run.train.offsets[row]] = 319
-    run.train.__dict__.pop("index", None)
 
     def model() -> Any:
-        made = random_model("llama")
+        made = random_model("qwen2")
         made.model.embed_tokens.weight.data[319] = math.nan
         return made
 
@@ -295,4 +298,3 @@ def test_a_policy_that_does_not_fit_is_refused_before_any_model_is_made() -> Non
     assert fewer.train.dropped
     with pytest.raises(ValueError, match=r"items of the curriculum are not in the token table"):
         train(replace(fewer, make_model=no_model), checkpoints=Memory(), captures=Memory())
-    assert len(corpus()) == 24

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import duckdb
 import polars as pl
 import pytest
 
+import dbt_like_sql
 from io_managers.pointers import Pointer
 from io_managers.store import Store
+from resources.sql_models import discover
 from resources.warehouse import Roster, Warehouse
 from squiggle_assets.schemas.base import Table, column, frame
 from squiggle_assets.schemas.handles import CheckOutcome, Origin
+from squiggle_assets.schemas.tables import RAW
 from squiggle_assets.science.canonical import sha256_json
 
 
@@ -101,5 +105,24 @@ def open_warehouse(store: Store) -> Callable[..., Warehouse]:
 
 
 @pytest.fixture
-def rows_of() -> Callable[[pl.DataFrame], list[tuple[object, ...]]]:
-    return lambda found: found.rows()
+def run() -> Iterator[Callable[..., list[dict[str, object]]]]:
+    """run('stem', table=[rows], ...) -> rows of a shipped model; upstream models run too unless given."""
+    models = {model.name: model for model in discover(dbt_like_sql.read(), RAW)}
+    connection = duckdb.connect()
+
+    def run_model(stem: str, **tables: list[dict[str, object]]) -> list[dict[str, object]]:
+        for name, rows in tables.items():
+            connection.register(name, pl.DataFrame(rows, infer_schema_length=None).to_arrow())
+
+        def make(name: str) -> None:
+            if name in tables:
+                return
+            for up in models[name].upstreams:
+                make(up)
+            connection.execute(f"create or replace view {name} as {models[name].text}")
+
+        make(stem)
+        return pl.DataFrame(connection.table(stem).to_arrow_table()).to_dicts()
+
+    yield run_model
+    connection.close()

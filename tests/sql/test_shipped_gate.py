@@ -58,7 +58,16 @@ def _put(
 
 
 def _put_row(store: Store, name: str, arm: str | None, seed: int | None) -> None:
-    known = {"study": "s", "arm": ARM, "seed": seed, "run_id": f"r{seed}", "item_id": "i", "metric": "effective_rank"}
+    known = {
+        "study": "s",
+        "arm": ARM,
+        "seed": seed,
+        "run_id": f"r{seed}",
+        "item_id": "i",
+        "metric": "effective_rank",
+        "metric_group": "spectral",
+        "constituents": '{"1": {"event_id": "e0", "step": 3, "layer": 0, "metric": "effective_rank", "z": 4.5}}',
+    }
     key = name if name in SHARED else f"s/{name}"
     _put(store, key, RAW[name], frame(RAW[name], [_row(name, **known)]), arm, seed)
 

@@ -2,39 +2,9 @@
 
 from __future__ import annotations
 
-import duckdb
-import polars as pl
 import pytest
 
-import dbt_like_sql
-from resources.sql_models import discover
-from squiggle_assets.schemas.tables import RAW
 from squiggle_assets.science.metrics import COMPOSITE, METRIC_GROUPS
-
-MODELS = {model.name: model for model in discover(dbt_like_sql.read(), RAW)}
-
-
-@pytest.fixture
-def run():
-    """run('stem', table=[rows], ...) -> rows as dicts; models among the upstreams are run too unless given."""
-    connection = duckdb.connect()
-
-    def run_model(stem: str, **tables: list[dict[str, object]]) -> list[dict[str, object]]:
-        for name, rows in tables.items():
-            connection.register(name, pl.DataFrame(rows, infer_schema_length=None).to_arrow())
-
-        def make(name: str) -> None:
-            if name in tables:
-                return
-            for up in MODELS[name].upstreams:
-                make(up)
-            connection.execute(f"create or replace view {name} as {MODELS[name].text}")
-
-        make(stem)
-        return pl.DataFrame(connection.table(stem).to_arrow_table()).to_dicts()
-
-    yield run_model
-    connection.close()
 
 
 def _draws(arm, seed, items, study="s", planted=()):

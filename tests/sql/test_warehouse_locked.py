@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import duckdb
+import polars as pl
 import pytest
 
 from resources.warehouse import QueryError
@@ -64,13 +65,32 @@ def test_an_attack_through_a_query_is_refused_and_leaves_nothing(open_warehouse,
 
 @pytest.mark.parametrize("attack", list(_attacks(Path())))
 def test_the_locked_connection_alone_refuses_it_too(open_warehouse, tmp_path, attack):
-    secret_frame = [1]  # what a replacement scan would find, if it were on
+    secret_frame = pl.DataFrame({"secret": [1]})  # what a replacement scan would find, if it were on
     (tmp_path / "secret.txt").write_text("secret")
     connection = duckdb.connect()
     with open_warehouse(connection=connection), pytest.raises(duckdb.Error):
         connection.execute(_attacks(tmp_path)[attack]).fetchall()
-    assert secret_frame
+    assert secret_frame.height == 1
     assert not list(tmp_path.glob("stolen*"))
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("enable_external_access", False),
+        ("lock_configuration", True),
+        ("python_enable_replacements", False),
+        ("autoinstall_known_extensions", False),
+        ("autoload_known_extensions", False),
+        ("allow_community_extensions", False),
+        ("threads", 1),
+        ("temp_directory", ""),
+    ],
+)
+def test_each_door_has_its_own_lock_whatever_the_other_locks_cover(open_warehouse, setting, value):
+    connection = duckdb.connect()
+    with open_warehouse(connection=connection):
+        assert connection.execute("select current_setting(?)", [setting]).fetchall() == [(value,)]
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,9 @@ class SignFlip(NamedTuple):
     """The p that the most extreme data of this many pairs would get."""
 
 
-def permutation_p(observed: F64 | float, draws: NDArray[np.floating], direction: Direction = "greater") -> F64:
+def permutation_p(
+    observed: F64 | float, draws: NDArray[np.floating] | NDArray[np.integer], direction: Direction = "greater"
+) -> F64:
     """(1 + draws at least as extreme) / (1 + draws), draws along the first axis (Phipson & Smyth 2010).
 
     Two-sided: twice the smaller tail, at most 1. nan where the observed value is nan. ValueError on no draws.

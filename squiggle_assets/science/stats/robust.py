@@ -33,27 +33,62 @@ def robust_z(values: F64) -> F64:
     return np.asarray((values - np.median(values)) / scale)
 
 
-def difference_correlation(first: F64, second: F64) -> float:
-    """Pearson correlation of the linearly detrended first differences of two series of equal length.
+def detrended(values: F64) -> F64:
+    """The values less their own least-squares line over equally spaced points, along the last axis."""
+    time = np.arange(values.shape[-1], dtype=np.float64) - (values.shape[-1] - 1) / 2
+    centred = values - values.mean(axis=-1, keepdims=True)
+    return np.asarray(centred - (centred @ time / (time @ time))[..., None] * time)
+
+
+def correlation(first: F64, second: F64) -> F64:
+    """Pearson correlation along the last axis, shapes broadcast; nan where one of the two does not vary.
+
+    Variation below 1e-9 of the largest absolute value is rounding, not variation.
+    """
+    x, y = (values - values.mean(axis=-1, keepdims=True) for values in (first, second))
+    size_x, size_y = np.sqrt((x**2).sum(axis=-1)), np.sqrt((y**2).sum(axis=-1))
+    varies = (size_x > 1e-9 * np.abs(first).max(axis=-1)) & (size_y > 1e-9 * np.abs(second).max(axis=-1))
+    product = (x * y).sum(axis=-1) / np.where(varies, size_x * size_y, 1.0)
+    return np.where(varies, np.clip(product, -1.0, 1.0), np.nan)
+
+
+def detrended_correlation(first: F64, second: F64) -> F64:
+    """Correlation of the detrended values, along the last axis; nan with fewer than 4 points.
+
+    Two straight lines correlate whatever they measure; what is left of them does not vary, so it gives nan.
+    """
+    if first.shape[-1] != second.shape[-1]:
+        raise ValueError(f"series of equal length are needed, got shapes {first.shape} and {second.shape}")
+    shape = np.broadcast_shapes(first.shape[:-1], second.shape[:-1])
+    if first.shape[-1] < 4:
+        return np.full(shape, np.nan)
+    rests = []
+    for values in (first, second):
+        rest = detrended(values)
+        tiny = np.abs(rest).max(axis=-1, keepdims=True) <= 1e-9 * np.abs(values).max(axis=-1, keepdims=True)
+        rests.append(np.where(tiny, 0.0, rest))
+    return correlation(*rests)
+
+
+def difference_correlation(first: F64, second: F64) -> F64:
+    """Correlation of the detrended first differences of two series, along the last axis; nan below 5 points.
 
     Levels of two trending series correlate whatever they measure; differences without their own linear
-    trend do not. nan with fewer than 5 points or where one of them does not vary. ValueError on unequal lengths.
+    trend do not. ValueError on unequal lengths.
     """
-    if first.shape != second.shape or first.ndim != 1:
-        raise ValueError(f"two series of equal length are needed, got shapes {first.shape} and {second.shape}")
-    if len(first) < 5:
-        return float("nan")
-    return pearson(_detrended(np.diff(first)), _detrended(np.diff(second)))
+    if first.shape[-1] != second.shape[-1]:
+        raise ValueError(f"series of equal length are needed, got shapes {first.shape} and {second.shape}")
+    return detrended_correlation(np.diff(first), np.diff(second))
 
 
-def pearson(first: F64, second: F64) -> float:
-    """Pearson correlation of two samples of equal length; nan where one of them does not vary."""
-    x, y = first - first.mean(), second - second.mean()
-    spread = np.sqrt((x @ x) * (y @ y))
-    flat = np.ptp(first) <= 1e-12 * np.abs(first).max() or np.ptp(second) <= 1e-12 * np.abs(second).max()
-    return float("nan") if flat or spread == 0 else float(np.clip((x @ y) / spread, -1.0, 1.0))
+def clipped_scale(sizes: F64) -> float:
+    """Standard deviation from absolute deviations: root mean square of them, clipped at 2 first estimates.
 
-
-def _detrended(values: F64) -> F64:
-    time = np.arange(len(values), dtype=np.float64) - (len(values) - 1) / 2
-    return np.asarray(values - values.mean() - time * (time @ values) / (time @ time))
+    The first estimate is 1.4826 times their median; the factor .9205 = E min(|x|, 2)^2 of a standard normal
+    makes it consistent. About nine tenths of the precision of a standard deviation, and a value however wild
+    counts as 2. 0 where most sizes are 0.
+    """
+    first = MAD_SIGMA * float(np.median(sizes))
+    if not first > 0:
+        return 0.0
+    return first * float(np.sqrt(np.mean(np.minimum(sizes / first, 2.0) ** 2) / 0.9205))

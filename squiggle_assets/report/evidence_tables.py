@@ -1,0 +1,167 @@
+"""The tables of a study report that hold evidence: counts beside nulls, consensus events, invariance, floor, sizes.
+
+Here: frames to document tables. Not here: what was run and claimed (study_tables), order and prose (study_report).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from squiggle_assets.report.document import Table
+from squiggle_assets.report.text import MISSING, interval, number, plural, share
+from squiggle_assets.science.outcomes import floor_check
+from squiggle_assets.science.spec import Study
+
+TOP_EVENTS = 25
+"""Consensus events shown, strongest first; the table consensus_events holds all of them."""
+NEEDED = {"seeds": 8, "captures": 100}
+"""Sizes from which on a study can say something."""
+
+
+def counts(null_draws: pl.DataFrame, arm_outcomes: pl.DataFrame, names: Sequence[str], probe_set: str) -> Table:
+    """Consensus events of every arm and probe set beside what the nulls give; never a count alone."""
+    draws = null_draws.filter((pl.col("band") == "all") & (pl.col("metric_group") == "all"))
+    means = {(arm, probe, null): mean for arm, probe, null, mean in _means(draws)}
+    tested = arm_outcomes.filter(pl.col("outcome") == "consensus_event_count")
+    q = dict(tested.select("arm", "q_value").iter_rows())
+    rows = []
+    for arm in names:
+        for other in draws["probe_set"].unique().sort():
+            observed = means.get((arm, other, "observed"))
+            null = [means.get((arm, other, name)) for name in ("shift", "surrogate")]
+            known = [value for value in null if value is not None]
+            beyond = None if observed is None or not known else observed - max(known)
+            shown = (number(value) for value in (observed, *null, beyond))
+            rows.append((arm, other, *shown, share(q.get(arm)) if other == probe_set else MISSING))
+    columns = ("arm", "probe set", "observed", "mean of shift", "mean of surrogate", "excess", "q")
+    return Table(
+        columns=columns,
+        rows=rows,
+        numeric=frozenset(columns[2:]),
+        caption="Consensus events: observed, mean over null draws of each family, excess over the larger, and q over "
+        "the arms for the pre-registered probe set (no q for the other one: it is shown, not tested).",
+    )
+
+
+def _means(draws: pl.DataFrame) -> list[tuple[Any, ...]]:
+    return draws.group_by("arm", "probe_set", "null").agg(pl.col("statistic").mean()).rows()
+
+
+def consensus(frame: pl.DataFrame) -> Table:
+    """The strongest consensus events by dis_weighted, with support, interval, null mean, q and boundary."""
+    top = frame.sort("dis_weighted", "statistic", "consensus_event_id", descending=[True, True, False], nulls_last=True)
+    rows = [_consensus_row(row) for row in top.head(TOP_EVENTS).iter_rows(named=True)]
+    columns = ("arm", "step", "cell", "seeds", "weighted DIS", "statistic", "null mean", "q", "boundary")
+    return Table(
+        columns=columns,
+        rows=rows,
+        numeric=frozenset({"step", "seeds", "weighted DIS", "statistic", "null mean", "q"}),
+        caption=f"{plural(len(rows), 'event')} of {number(len(frame))}, strongest first by weighted DIS. step: median "
+        "over seeds; brackets: 95 % bootstrap intervals over seeds. seeds: with an event here, of all. statistic and "
+        "null mean: summed strength of the seeds and its mean for the cell under the nulls. boundary: the nearest one "
+        "and the steps from it, marked where it is near enough to explain the event.",
+    )
+
+
+def _consensus_row(row: Mapping[str, Any]) -> tuple[str, ...]:
+    lo, hi = row["layer_lo"], row["layer_hi"]
+    layers = f"layer {lo}" if lo == hi else f"layers {lo}–{hi}"
+    nearest = f"{row['boundary_kind']} {row['boundary_distance']:+g}".replace("-", "−")
+    return (
+        row["arm"],
+        f"{number(row['median_step'])} {interval(row['step_ci_lo'], row['step_ci_hi'])}",
+        f"{layers}, {row['metric_group']}, {'up' if row['polarity'] > 0 else 'down'}",
+        f"{row['num_matched']}/{row['n_seeds']}",
+        f"{number(row['dis_weighted'])} {interval(row['dis_ci_lo'], row['dis_ci_hi'])}",
+        number(row["statistic"]),
+        number(row["null_mean"]),
+        share(row["q_value"]),
+        f"NEAR {nearest}" if row["near_boundary"] else nearest,
+    )
+
+
+def invariance(frame: pl.DataFrame) -> Table:
+    """Pairwise similarity of seeds by arm and measure: mean over pairs beside its null mean."""
+    grouped = frame.group_by("arm", "measure", maintain_order=True).agg(
+        pl.col("value").drop_nans().mean(),
+        pl.col("null_mean").drop_nans().mean(),
+        pl.struct("seed_a", "seed_b").n_unique().alias("pairs"),
+    )
+    columns = ("arm", "measure", "mean", "null mean", "excess", "pairs of seeds")
+    rows = []
+    for arm, measure, value, null, pairs in grouped.rows():
+        beyond = None if value is None or null is None else value - null
+        rows.append((arm, measure, number(value), number(null), number(beyond), number(pairs)))
+    return Table(
+        columns=columns,
+        rows=rows,
+        numeric=frozenset(columns[2:]),
+        folded="How alike are pairs of seeds?",
+        caption="Means over pairs of seeds (and series of a trajectory). null mean: the second seed turned round a "
+        "circle in time. Pairs share seeds, so no test is made of them.",
+    )
+
+
+def floor(scalars: pl.DataFrame, names: Sequence[str]) -> tuple[Table, list[str]]:
+    """Whether training moved held-out loss and accuracy, by arm; and the arms where it did not."""
+    rows, stuck = [], []
+    for arm in names:
+        found = floor_check(scalars, arm)
+        if not found.left:
+            stuck.append(arm)
+        gains = [interval(*found.accuracy_gains[name]) for name in sorted(found.accuracy_gains)]
+        ends = [_ends(scalars, arm, name) for name in ("val_random_loss", "val_random_answer_acc")]
+        num = scalars.filter((pl.col("arm") == arm) & (pl.col("metric") == "val_random_loss"))["seed"].n_unique()
+        rows.append(
+            (arm, number(num), ends[0], interval(*found.loss_drop), ends[1], *gains, "yes" if found.left else "NO")
+        )
+    columns = ("arm", "n", "loss", "drop", "answers right", "gain: answers", "gain: tokens", "left its floor")
+    table = Table(
+        columns=columns,
+        rows=rows,
+        numeric=frozenset(columns[1:7]),
+        caption="Held-out items, first and last validation, mean over n seeds; drop and gain: 95 % t interval over "
+        "seeds. An arm left its floor if the loss fell and an accuracy rose, both intervals clear of 0.",
+    )
+    return table, stuck
+
+
+def _ends(scalars: pl.DataFrame, arm: str, metric: str) -> str:
+    rows = scalars.filter((pl.col("arm") == arm) & (pl.col("metric") == metric))
+    if rows.is_empty():
+        return MISSING
+    means = [rows.filter(pl.col("step") == rows["step"].min())["value"].mean()]
+    means.append(rows.filter(pl.col("step") == rows["step"].max())["value"].mean())
+    return " → ".join(number(value) for value in means)  # type: ignore[arg-type]
+
+
+def sizes(study: Study, run_manifest: pl.DataFrame, null_draws: pl.DataFrame) -> tuple[Table, bool]:
+    """Sizes beside what a study needs to say something, and whether all are met."""
+    seeds = run_manifest.group_by("arm").len()["len"]
+    cells = null_draws.filter(pl.col("band") != "all").select("band", "metric_group").n_unique()
+    draws = (
+        null_draws.filter(pl.col("null") != "observed")
+        .group_by("arm", "probe_set", "null")
+        .agg(pl.col("draw").n_unique())["draw"]
+    )
+    have: dict[str, tuple[Any, int]] = {
+        "seeds an arm": (seeds.min(), NEEDED["seeds"]),
+        "captures a run": (run_manifest["num_captures"].min(), NEEDED["captures"]),
+        "draws a null family": (draws.min(), study.consensus.draws_per_cell * cells),
+    }
+    rows, met = [], True
+    for name, (found, needed) in have.items():
+        enough = isinstance(found, int) and found >= needed
+        met = met and enough
+        rows.append((name, number(found), number(needed), "yes" if enough else "NO"))
+    table = Table(
+        columns=("size", "here (smallest)", "needed", "enough"),
+        rows=rows,
+        numeric=frozenset({"here (smallest)", "needed"}),
+        caption=f"Draws are needed per tested cell ({number(cells)} cells: layer bands × metric groups), "
+        f"{study.consensus.draws_per_cell} each.",
+    )
+    return table, met

@@ -1,0 +1,275 @@
+"""The report of a study: what was found first, then everything it rests on.
+
+Here: order and prose of the report. Not here: its tables (study_tables), figures (study_figures), sentences about
+claims (findings), rendering (document).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+
+from squiggle_assets.report import evidence_tables, findings, study_figures, study_tables
+from squiggle_assets.report.document import (
+    Badge,
+    Block,
+    Bullets,
+    Document,
+    Facts,
+    Findings,
+    Section,
+    Table,
+    Text,
+    draft,
+)
+from squiggle_assets.report.study_figures import Frame
+from squiggle_assets.report.style import VERDICTS
+from squiggle_assets.report.text import listed, number, plural
+from squiggle_assets.report.timeline import Timeline, timelines
+from squiggle_assets.schemas.handles import HandleDraft
+from squiggle_assets.science.spec import Profile, Study
+
+NULLS = (
+    "A count of consensus events means nothing by itself: a relative threshold finds events in any run, and seeds "
+    "share a schedule. The shift null moves every seed's events in time and asks whether events this frequent and "
+    "this strong coincide by chance; the surrogate null keeps each seed's size of movement over time (learning rate, "
+    "phases, warm-up), moves and flips the movements themselves and detects again, asking whether the schedule alone "
+    "explains the agreement. An event has to beat both, so p is the larger of the two."
+)
+
+
+def study_report(
+    study: Study,
+    profile: Profile,
+    *,
+    claims: Frame,
+    arm_outcomes: Frame,
+    consensus_events: Frame,
+    null_draws: Frame,
+    invariance: Frame,
+    events: Frame,
+    geometry: Frame,
+    scalars: Frame,
+    run_manifest: Frame,
+    curriculum: Frame,
+    made: Mapping[str, Any],
+) -> HandleDraft:
+    """The report of a study as report.md, report.html and plots/*.png.
+
+    Frames hold the rows of all arms and seeds (lazy ones are read only as far as needed). made: how the result came
+    about, label -> text or number, or label -> mapping (such as input -> sha256), shown as it is. Equal input gives
+    equal bytes. ValueError if there are no runs or runs of an arm have different schedules.
+    """
+    manifest, given = run_manifest.lazy().drop("spec_json").collect(), curriculum.lazy().collect()
+    order = {arm.name: i for i, arm in enumerate(study.arms)}
+    found = timelines(manifest, given)
+    lines = {arm: found[arm] for arm in sorted(found, key=lambda arm: order.get(arm, len(order)))}
+    if not lines:
+        raise ValueError(f"study {study.name}: no arm has both runs and a curriculum, so there is nothing to report")
+    said, results = claims.lazy().collect(), arm_outcomes.lazy().collect()
+    draws = _only_counts_of(null_draws, manifest, study)
+    sections = [
+        _found(study, said, results),
+        _claims(said),
+        _scale(study, profile, said, manifest, draws),
+        _controls(study, said),
+        _arms(study, manifest, given, lines),
+        _outcomes(results, _validation(scalars), lines),
+        _consensus(study, consensus_events.lazy().collect(), draws, results, invariance.lazy().collect(), lines),
+        _runs(study, geometry, events, consensus_events, lines),
+        _made(study, profile, made),
+        _reading(),
+    ]
+    document = Document(
+        title=study.title,
+        subtitle=f"Study {study.name}, profile {profile.name}: {plural(len(lines), 'arm')}, "
+        f"{plural(len(manifest), 'run')}, {plural(len(said), 'claim')}",
+        sections=sections,
+    )
+    verdicts = dict(said.select("claim", "verdict").iter_rows())
+    return draft(document, {"study": study.name, "num_runs": len(manifest), "verdicts": verdicts})
+
+
+def _validation(scalars: Frame) -> pl.DataFrame:
+    columns = ("arm", "seed", "step", "metric", "value")
+    return scalars.lazy().filter(pl.col("metric").str.starts_with("val_")).select(columns).collect()
+
+
+def _only_counts_of(null_draws: Frame, manifest: pl.DataFrame, study: Study) -> pl.DataFrame:
+    """Draws of counts, and of one draw per cell: enough to know the cells, without a million rows."""
+    wanted = (pl.col("band") == "all") | (pl.col("draw") == 0)
+    columns = ("arm", "probe_set", "band", "metric_group", "null", "draw", "statistic")
+    return null_draws.lazy().filter(wanted).select(columns).collect()
+
+
+def _found(study: Study, claims: pl.DataFrame, outcomes: pl.DataFrame) -> Section:
+    order = list(findings.VERDICT_WORDS)
+    items = [findings.finding(row, outcomes) for row in claims.iter_rows(named=True)]
+    return Section(
+        title="What was found",
+        blocks=[
+            Text(text=f"Hypothesis: {study.hypothesis}"),
+            *findings.summary(study, claims),
+            Findings(items=sorted(items, key=lambda item: order.index(item.verdict))),
+        ],
+    )
+
+
+def _claims(claims: pl.DataFrame) -> Section:
+    if claims.is_empty():
+        return Section(title="Claims", blocks=[Text(text="None.")])
+    blocks: list[Block] = [
+        study_figures.claim_forest(claims),
+        study_tables.claims(claims),
+        study_tables.methods(claims),
+    ]
+    return Section(title="Claims", blocks=blocks)
+
+
+def _scale(
+    study: Study, profile: Profile, claims: pl.DataFrame, manifest: pl.DataFrame, draws: pl.DataFrame
+) -> Section:
+    table, met = evidence_tables.sizes(study, manifest, draws)
+    scales = claims["scale"].unique().sort().to_list() or [f"base model {profile.base_model.source}"]
+    blocks: list[Block] = [
+        Text(text=f"Everything here is about: {listed(scales)}. Profile {profile.name}: {profile.description}."),
+        table,
+    ]
+    if not met:
+        blocks.append(
+            Text(
+                tone="warning",
+                text="These sizes are smaller than what a study needs to say something: the machinery was shown to "
+                "run, no claim was put to a real test.",
+            )
+        )
+    return Section(title="Scale: what this is about", blocks=blocks)
+
+
+def _controls(study: Study, claims: pl.DataFrame) -> Section:
+    rows, allowed = findings.controls(study, claims)
+    shown = [(name, Badge(verdict) if verdict in VERDICTS else verdict, *rest) for name, verdict, *rest in rows]
+    table = Table(
+        columns=("control", "verdict", "must be", "is it"),
+        rows=shown,
+        caption="The planted arm holds known trigger items at known steps; the placebo arm has the schedule of a "
+        "treatment over shuffled family labels.",
+    )
+    return Section(title="Controls", blocks=[table, allowed] if rows else [allowed])
+
+
+def _arms(study: Study, manifest: pl.DataFrame, curriculum: pl.DataFrame, lines: Mapping[str, Timeline]) -> Section:
+    absent = [arm.name for arm in study.arms if arm.name not in lines]
+    blocks: list[Block] = [study_tables.arms(study, manifest, curriculum), study_tables.phases(lines)]
+    if absent:
+        blocks.append(Text(tone="warning", text=f"No runs of {listed(absent)}: nothing is said about them."))
+    blocks += study_tables.curricula_blocks(curriculum)
+    return Section(title="Arms and seeds", blocks=blocks)
+
+
+def _outcomes(outcomes: pl.DataFrame, scalars: pl.DataFrame, lines: Mapping[str, Timeline]) -> Section:
+    table, stuck = evidence_tables.floor(scalars, list(lines))
+    if stuck:
+        told = Text(
+            tone="warning",
+            text=f"On the floor: in {listed(stuck)} training did not move held-out loss and accuracy clear of where "
+            "they started. A comparison with such an arm is underpowered, whatever its events look like.",
+        )
+    else:
+        told = Text(tone="good", text="All arms left their floor: held-out loss fell and accuracy rose.")
+    return Section(
+        title="Outcomes",
+        blocks=[
+            study_figures.outcomes(outcomes, lines),
+            study_tables.outcomes(outcomes),
+            study_figures.validation(scalars, lines),
+            told,
+            table,
+        ],
+    )
+
+
+def _consensus(
+    study: Study,
+    events: pl.DataFrame,
+    draws: pl.DataFrame,
+    outcomes: pl.DataFrame,
+    invariance: pl.DataFrame,
+    lines: Mapping[str, Timeline],
+) -> Section:
+    probe, alpha = study.consensus.probe_set, study.consensus.alpha
+    of_probe = pl.col("probe_set") == probe
+    mine = events.filter(of_probe)
+    by_arm = dict(outcomes.group_by("arm", maintain_order=True).agg(pl.col("n_seeds").max()).rows())
+    strong = mine.filter(pl.col("q_value") <= alpha)
+    near = int(strong["near_boundary"].sum())
+    return Section(
+        title="Consensus events and their nulls",
+        blocks=[
+            Text(text=NULLS),
+            evidence_tables.counts(draws, outcomes, list(lines), probe),
+            study_figures.nulls(draws.filter(of_probe), lines, probe, by_arm),
+            study_figures.timeline(mine, lines, probe, alpha),
+            Text(
+                text=f"On probe set {probe}, {number(len(strong))} of {plural(len(mine), 'consensus event')} have "
+                f"q ≤ {alpha:g}; {number(near)} of those lie near a boundary of the schedule, which may be all there "
+                "is to them."
+            ),
+            evidence_tables.consensus(mine),
+            evidence_tables.invariance(invariance.filter(of_probe)),
+        ],
+    )
+
+
+def _runs(study: Study, geometry: Frame, events: Frame, consensus: Frame, lines: Mapping[str, Timeline]) -> Section:
+    probe, alpha = study.consensus.probe_set, study.consensus.alpha
+    of_probe = pl.col("probe_set") == probe
+    columns = ("arm", "seed", "step", "metric", "event_type", "polarity")
+    single = events.lazy().filter(of_probe).select(columns).collect()
+    agreed = consensus.lazy().filter(of_probe).collect()
+    return Section(
+        title="Runs: events and trajectories",
+        blocks=[
+            study_figures.raster(single, agreed, lines, probe, alpha),
+            *study_figures.trajectories(geometry, agreed, lines, probe, alpha),
+        ],
+    )
+
+
+def made_blocks(made: Mapping[str, Any]) -> list[Block]:
+    """How a result came about: single values as facts, mappings as folded tables."""
+    single = {label: str(value) for label, value in made.items() if not isinstance(value, Mapping)}
+    blocks: list[Block] = [Facts(items=single)] if single else []
+    for label, value in made.items():
+        if isinstance(value, Mapping):
+            rows = [(str(name), str(value[name])) for name in sorted(value)]
+            blocks.append(
+                Table(columns=("name", "value"), rows=rows, folded=f"{label} ({number(len(rows))})", caption=label)
+            )
+    return blocks
+
+
+def _made(study: Study, profile: Profile, made: Mapping[str, Any]) -> Section:
+    return Section(
+        title="How it was made",
+        blocks=[*made_blocks(made), Facts(items=study_tables.settings(study, profile))],
+    )
+
+
+def _reading() -> Section:
+    words = [f"{verdict}: {meaning}" for verdict, meaning in findings.VERDICT_WORDS.items()]
+    return Section(
+        title="How to read this",
+        blocks=[
+            Text(text="The four verdicts come from one function that is the same for every study and every claim."),
+            Bullets(items=words),
+            Text(
+                text="An event is a moment at which a geometry metric changed by more than its own recent habit; a "
+                "consensus event is one that enough seeds share. Neither says that the model learned anything: for "
+                "that, look at the held-out outcomes. q is p after correction for the number of tests in its family; "
+                "excess is what is left of an observation when what the null gives on average is taken away."
+            ),
+        ],
+    )

@@ -1,0 +1,231 @@
+"""The three kinds of claim of a curriculum study, before their families are corrected and judged.
+
+Here: consensus of an arm, planted or placebo response, contrast of arms. Not here: correction and verdict (claims).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from squiggle_assets.science.canonical import canonical_json
+from squiggle_assets.science.comparison import ArmData, Difference, count_interval, excess_difference
+from squiggle_assets.science.outcomes import floor_check, paired_final
+from squiggle_assets.science.planted import Response, beyond_control, place_of, response_of
+from squiggle_assets.science.spec import Contrast, Study
+from squiggle_assets.science.stats import Direction, Interval, sign_flip, t_interval
+
+_EXCESS = "consensus_event_excess"
+_FINAL = "final_"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A claim before its family is corrected and its verdict is found."""
+
+    row: dict[str, Any]
+    p_value: float
+    smallest_p: float
+    interval: Interval
+    control: tuple[str, float, Interval] | None
+    null_value: float = 0.0
+    margin: float | None = None
+    direction: Direction = "greater"
+    near_boundary: bool = False
+    floor: bool = False
+
+
+def _arm_row(arm: ArmData, **rest: Any) -> dict[str, Any]:
+    return {"arm": arm.arm.name, "contrast": None, "n_seeds": len(arm.series.seeds), "n_items": arm.num_items, **rest}
+
+
+def planted_claims(
+    study: Study, arms: Mapping[str, ArmData], steps: tuple[int, int], draws: np.random.Generator
+) -> list[Claim]:
+    """The planted arm against the placebo arm, and the placebo arm against the first baseline, at the same place."""
+    planted, placebo = study.only("planted").name, study.only("placebo").name
+    baseline = next((arm.name for arm in study.arms if arm.role == "baseline"), None)
+    names = [planted, placebo] + ([baseline] if baseline else [])
+    found = {name: response_of(arms[name].series, steps, study.consensus, draws) for name in names}
+    pairs = [(planted, placebo), (placebo, baseline)]
+    return [_planted_claim(study, arms, found, name, against, steps) for name, against in pairs]
+
+
+def _planted_claim(
+    study: Study,
+    arms: Mapping[str, ArmData],
+    found: Mapping[str, Response],
+    name: str,
+    against: str | None,
+    steps: tuple[int, int],
+) -> Claim:
+    arm, response = arms[name], found[name]
+    cell = place_of(arm.series)
+    _, distance = arm.series.schedule.nearest(steps[0])
+    interval = float(np.median(np.diff(arm.series.steps)))
+    row = _arm_row(
+        arm,
+        claim=f"planted:{name}",
+        hypothesis=f"Arm {name} responds in {cell.name} to items planted at steps {steps[0]} to {steps[1] - 1}.",
+        estimate=response.estimate,
+        unit="robust sd of the increments",
+        method=(
+            f"mean over seeds of the largest oriented increment in the window; the same functional in "
+            f"{response.num_draws} draws each of shift and surrogate, larger p; t interval over seeds"
+        ),
+        evidence=canonical_json(
+            {
+                "tables": ["geometry", "run_manifest"],
+                "arm": name,
+                "cell": cell.name,
+                "probe_set": study.consensus.probe_set,
+                "steps": list(steps),
+                "polarity": response.polarity,
+                "p": dict(response.p_values),
+                "by_seed": {str(seed): round(value, 4) for seed, value in response.by_seed.items()},
+            }
+        ),
+    )
+    return Claim(
+        row=row,
+        p_value=response.p_value,
+        smallest_p=1 / (1 + response.num_draws),
+        interval=response.interval,
+        control=None if against is None else (against, *beyond_control(response, found[against])),
+        null_value=response.null_mean,
+        margin=max(study.plant_margin, response.null_mean),
+        near_boundary=abs(distance) <= arm.seen.tau + interval,
+    )
+
+
+def consensus_claims(
+    study: Study, arms: Mapping[str, ArmData], events: pl.DataFrame, draws: np.random.Generator
+) -> list[Claim]:
+    """Per arm: its seeds agree more than chance and schedule make them; control: the placebo arm."""
+    placebo = study.only("placebo").name
+    claims = []
+    for name, arm in arms.items():
+        own = events.filter(
+            (pl.col("arm") == name)
+            & (pl.col("probe_set") == study.consensus.probe_set)
+            & (pl.col("p_familywise") <= study.consensus.alpha)
+        )
+        control = None
+        if name != placebo:
+            beyond = excess_difference(arm, arms[placebo], study.consensus, "greater", draws)
+            control = (placebo, beyond.estimate, beyond.interval)
+        null_mean = arm.null_mean()
+        row = _arm_row(
+            arm,
+            claim=f"consensus:{name}",
+            hypothesis=f"Seeds of arm {name} share events beyond chance and schedule.",
+            estimate=arm.count - null_mean,
+            unit="consensus events above the null",
+            method=(
+                "max-statistic p over all cells, larger of shift and surrogate; estimate: count ({arm.count}) less its null mean ({null_mean:.2f})"
+            ),
+            evidence=canonical_json(
+                {
+                    "tables": ["consensus_events", "null_draws"],
+                    "arm": name,
+                    "probe_set": study.consensus.probe_set,
+                    "observed": arm.count,
+                    "count_p": arm.count_p(),
+                    "consensus_event_id": own["consensus_event_id"].to_list(),
+                }
+            ),
+        )
+        claims.append(
+            Claim(
+                row=row,
+                p_value=arm.seen.study_p(),
+                smallest_p=1 / (1 + min(len(null.count) for null in arm.seen.nulls)),
+                interval=count_interval(arm).shifted(-null_mean),
+                control=control,
+                near_boundary=bool(len(own)) and bool(own["near_boundary"].all()),
+            )
+        )
+    return claims
+
+
+def contrast_claim(
+    study: Study,
+    contrast: Contrast,
+    arms: Mapping[str, ArmData],
+    scalars: pl.DataFrame,
+    draws: np.random.Generator,
+) -> Claim:
+    """One arm against another; the placebo arm is the control of every contrast but its own."""
+    found, unit, method = _measured(study, contrast, contrast.against, arms, scalars, draws)
+    placebo = study.only("placebo").name
+    control = None
+    if placebo not in (contrast.arm, contrast.against):
+        beyond = _measured(study, contrast, placebo, arms, scalars, draws)[0]
+        control = (placebo, beyond.estimate, beyond.interval)
+    on_floor = [name for name in (contrast.arm, contrast.against) if not floor_check(scalars, name).left]
+    sign = -1.0 if contrast.direction == "less" else 1.0
+    row = _arm_row(
+        arms[contrast.arm],
+        claim=f"contrast:{contrast.arm}-{contrast.against}:{contrast.outcome}",
+        contrast=contrast.against,
+        hypothesis=f"{contrast.outcome} of arm {contrast.arm} is {_word(contrast)} that of {contrast.against}.",
+        estimate=found.estimate,
+        unit=unit,
+        n_seeds=found.num_pairs,
+        method=method,
+        evidence=canonical_json(
+            {
+                "tables": ["arm_outcomes", "consensus_events", "null_draws", "scalars"],
+                "arms": [contrast.arm, contrast.against],
+                "outcome": contrast.outcome,
+                "on_floor": on_floor,
+            }
+        ),
+    )
+    return Claim(
+        row=row,
+        p_value=found.p_value,
+        smallest_p=found.smallest_p,
+        interval=found.interval,
+        control=control,
+        margin=sign * contrast.margin if contrast.margin > 0 else None,
+        direction=contrast.direction,
+        floor=bool(on_floor),
+    )
+
+
+def _word(contrast: Contrast) -> str:
+    return {"greater": "greater than", "less": "less than", "two-sided": "different from"}[contrast.direction]
+
+
+def _measured(
+    study: Study,
+    contrast: Contrast,
+    against: str,
+    arms: Mapping[str, ArmData],
+    scalars: pl.DataFrame,
+    draws: np.random.Generator,
+) -> tuple[Difference, str, str]:
+    if contrast.outcome == _EXCESS:
+        found = excess_difference(arms[contrast.arm], arms[against], study.consensus, contrast.direction, draws)
+        return (
+            found,
+            "consensus events",
+            "excess over the null; p: larger of label swaps over seeds (recounted) and null draws of both arms; "
+            "t interval with the larger of jackknife over pairs of seeds and sd of the null counts",
+        )
+    if not contrast.outcome.startswith(_FINAL):
+        raise ValueError(
+            f"contrast over unknown outcome {contrast.outcome!r}: {_EXCESS} or {_FINAL}<scalar> such as "
+            "final_val_random_loss"
+        )
+    differences = paired_final(
+        scalars, contrast.outcome.removeprefix(_FINAL), contrast.arm, against, arms[contrast.arm].series.seeds
+    )
+    test = sign_flip(differences, contrast.direction, rng=draws)
+    difference = Difference(test.statistic, t_interval(differences), test.p_value, test.smallest_p, len(differences))
+    return difference, "units of the scalar", "paired sign-flip permutation over seeds; t interval"

@@ -1,0 +1,204 @@
+"""Counts of consensus events of arms and their differences: swaps of labels, subsets of seeds, draws of the nulls.
+
+Here: an arm as comparisons need it, intervals and p-values of counts. Not here: rows (outcomes, claims).
+Legend: C = cells, S = seeds, P = polarity, T = increments, Q = groups of seeds.
+
+Seeds are never drawn with replacement: a copy of a seed agrees with itself and would make consensus out of nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from squiggle_assets.science import matching
+from squiggle_assets.science.cells import ArmSeries
+from squiggle_assets.science.nulls import Agreement, Null, least_support, observe
+from squiggle_assets.science.spec import Arm, ConsensusSpec, DetectionSpec
+from squiggle_assets.science.stats import (
+    Direction,
+    Interval,
+    interval_around,
+    jackknife_error,
+    permutation_p,
+    signs_of,
+    smallest_sign_flip_p,
+    without_one,
+)
+
+F64 = NDArray[np.float64]
+I64 = NDArray[np.int64]
+
+MAX_SWAPS = 10
+"""Up to this many pairs every swap of labels is counted; above, 2 000 random ones."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmData:
+    """One arm on the pre-registered probe set, with the draws that its consensus stored."""
+
+    arm: Arm
+    series: ArmSeries
+    seen: Agreement
+    """With its nulls."""
+    num_items: int
+    """Distinct training items of the curriculum."""
+    total_steps: int
+
+    @property
+    def count(self) -> int:
+        """Observed number of consensus events."""
+        return self.seen.num_events(self.series.steps)
+
+    def null_mean(self) -> float:
+        """Mean count, in the null family with more of them."""
+        return max(float(null.count.mean()) for null in self.seen.nulls)
+
+    def count_p(self) -> float:
+        """How often a draw has as many events, the larger over the families."""
+        return max(float(permutation_p(self.count, null.count)) for null in self.seen.nulls)
+
+
+class Difference(NamedTuple):
+    """One arm against another."""
+
+    estimate: float
+    interval: Interval
+    p_value: float
+    smallest_p: float
+    num_pairs: int
+
+
+def agreement_with(
+    series: ArmSeries, null_draws: pl.DataFrame, detection: DetectionSpec, spec: ConsensusSpec
+) -> Agreement:
+    """Observed agreement with the stored draws of this arm and probe set put back.
+
+    ValueError where the stored observation is not what these series give: the draws belong to other data.
+    """
+    seen = observe(series, detection, spec)
+    names = {(f"layers_{cell.layer_lo}_{cell.layer_hi}", cell.group): i for i, cell in enumerate(series.cells)}
+    nulls = {name[0]: _stored(rows, names) for name, rows in null_draws.group_by("null", maintain_order=True)}
+    observed = nulls.pop("observed", None)
+    if observed is None or not np.allclose(observed.best[0], seen.best, atol=1e-4):
+        raise ValueError("stored null draws do not belong to this geometry: materialise the consensus again")
+    return replace(seen, nulls=tuple(replace(null, name=str(name)) for name, null in nulls.items()))
+
+
+def _stored(rows: pl.DataFrame, names: Mapping[tuple[str, str], int]) -> Null:
+    num = int(rows["draw"].max() or 0) + 1  # type: ignore[arg-type]
+    best, count = np.full((num, len(names)), np.nan, dtype=np.float32), np.zeros(num, dtype=np.int64)
+    for (band, group), own in rows.group_by("band", "metric_group"):
+        if band == "all":
+            count[own["draw"].to_numpy()] = own["statistic"].to_numpy().astype(np.int64)
+        else:
+            best[own["draw"].to_numpy(), names[str(band), str(group)]] = own["statistic"].to_numpy()
+    return Null(name="", best=best, count=count)
+
+
+def _counts(strength_QCSPT: matching.F32, steps: I64, tau: float, support: int) -> I64:
+    return np.asarray(matching.count(matching.scan(strength_QCSPT, steps, tau), steps, tau, support).sum(axis=-1))
+
+
+def _without_each(strength: matching.F32, arm: ArmData, support: int) -> F64:
+    """[S] counts without each seed in turn, at the support that all seeds together need."""
+    groups = without_one(strength.shape[1])
+    return _counts(strength[:, groups].transpose(1, 0, 2, 3, 4), arm.series.steps, arm.seen.tau, support).astype(float)
+
+
+def _larger(first: float, second: float) -> float:
+    """The larger of two errors; nan if one is."""
+    return float(np.max([first, second]))
+
+
+def count_interval(arm: ArmData) -> Interval:
+    """95 % t interval of the count over seeds; nan below 3 seeds.
+
+    Standard error: the larger of the delete-one jackknife (an event that hangs on each of its seeds adds about
+    1.1 to it, one with seeds to spare nothing) and the standard deviation of the null counts (chance alone).
+    """
+    left_out = _without_each(arm.seen.strength, arm, arm.seen.min_support)
+    chance = max(float(null.count.std()) for null in arm.seen.nulls)
+    return interval_around(arm.count, _larger(jackknife_error(left_out), chance), len(left_out) - 1)
+
+
+def _paired(arm: ArmData, against: ArmData) -> tuple[list[int], list[int]]:
+    """Positions of the shared seeds in both arms; ValueError if there are none or the captures differ."""
+    shared = sorted(set(arm.series.seeds) & set(against.series.seeds))
+    names = f"{arm.arm.name!r} and {against.arm.name!r}"
+    if not shared:
+        raise ValueError(f"arms {names} share no seed: {arm.series.seeds} and {against.series.seeds}")
+    if not np.array_equal(arm.series.steps, against.series.steps) or len(arm.series.cells) != len(against.series.cells):
+        raise ValueError(f"arms {names} were captured at different steps or layers and cannot be compared")
+    return [arm.series.seeds.index(seed) for seed in shared], [against.series.seeds.index(seed) for seed in shared]
+
+
+def excess_difference(
+    arm: ArmData, against: ArmData, spec: ConsensusSpec, direction: Direction, rng: np.random.Generator
+) -> Difference:
+    """Excess of consensus events over the null, of one arm less another, over the seeds that both have.
+
+    Two innocent explanations, and the p is the larger: labels mean nothing (swap the two runs of a seed, recount
+    both arms, over all 2^n swaps), and each arm's schedule explains its count (difference of the null draws of
+    the two arms about their means, per family). Estimate in the family with the larger p; interval as
+    `count_interval`, over pairs of seeds, null means held fixed.
+    """
+    own, other = _paired(arm, against)
+    first, second = arm.seen.strength[:, own], against.seen.strength[:, other]
+    support = least_support(len(own), spec)
+    counted = _swapped(first, second, arm, support, rng)
+    swap_p = float(_tail(counted[0], counted, direction))
+    nulls = []
+    for mine in arm.seen.nulls:
+        theirs = next(null for null in against.seen.nulls if null.name == mine.name)
+        num = min(len(mine.count), len(theirs.count))
+        drawn = (mine.count[:num] - mine.count.mean()) - (theirs.count[:num] - theirs.count.mean())
+        excess = float(counted[0] - (mine.count.mean() - theirs.count.mean()))
+        nulls.append((float(permutation_p(excess, drawn, direction)), excess))
+    null_p, estimate = max(nulls, key=lambda pair: pair[0])
+    return Difference(
+        estimate=estimate,
+        interval=_difference_interval(first, second, estimate, arm, against, support),
+        p_value=max(swap_p, null_p),
+        smallest_p=smallest_sign_flip_p(len(own), direction),
+        num_pairs=len(own),
+    )
+
+
+def _tail(observed: float, values: F64, direction: Direction) -> float:
+    above, below = np.mean(values >= observed - 1e-9), np.mean(values <= observed + 1e-9)
+    both = np.mean(np.abs(values) >= abs(observed) - 1e-9)
+    return float({"greater": above, "less": below, "two-sided": both}[direction])
+
+
+def _swapped(first: matching.F32, second: matching.F32, arm: ArmData, support: int, rng: np.random.Generator) -> F64:
+    """[Q] difference of counts for every swap of labels (a sample of them above MAX_SWAPS pairs), observed first."""
+    num = first.shape[1]
+    if num <= MAX_SWAPS:
+        signs = signs_of(num)
+    else:
+        drawn = rng.choice(np.array([1, -1], dtype=np.int8), size=(2000, num))
+        signs = np.concatenate([np.ones((1, num), dtype=np.int8), drawn])
+    both = np.stack([first, second])
+    seeds, found = np.arange(num), []
+    for part in np.array_split(signs, max(1, len(signs) // 64)):
+        which = (part < 0).astype(np.int64)
+        mine = both[which, :, seeds].transpose(0, 2, 1, 3, 4)
+        theirs = both[1 - which, :, seeds].transpose(0, 2, 1, 3, 4)
+        steps, tau = arm.series.steps, arm.seen.tau
+        found.append(_counts(mine, steps, tau, support) - _counts(theirs, steps, tau, support))
+    return np.concatenate(found).astype(np.float64)
+
+
+def _difference_interval(
+    first: matching.F32, second: matching.F32, estimate: float, arm: ArmData, against: ArmData, support: int
+) -> Interval:
+    left_out = _without_each(first, arm, support) - _without_each(second, arm, support)
+    pairs = zip(arm.seen.nulls, against.seen.nulls, strict=True)
+    chance = max(float(np.hypot(mine.count.std(), theirs.count.std())) for mine, theirs in pairs)
+    return interval_around(estimate, _larger(jackknife_error(left_out), chance), len(left_out) - 1)

@@ -1,0 +1,162 @@
+"""Outcomes of the arms of a curriculum study: event counts beside their nulls, held-out scores, floors.
+
+Here: rows of arm_outcomes, final scores by seed, the floor check. Not here: comparisons and verdicts (claims).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from squiggle_assets.science import rng
+from squiggle_assets.science.canonical import canonical_json
+from squiggle_assets.science.comparison import ArmData, count_interval
+from squiggle_assets.science.nulls import paired_across_arms
+from squiggle_assets.science.spec import ConsensusSpec
+from squiggle_assets.science.stats import Interval, benjamini_hochberg, t_interval
+
+F64 = NDArray[np.float64]
+
+FINALS = tuple(f"val_{split}_{what}" for split in ("random", "family") for what in ("loss", "token_acc", "answer_acc"))
+"""Scalars whose last value is an outcome."""
+FLOOR_LOSS, FLOOR_ACCURACIES = "val_random_loss", ("val_random_token_acc", "val_random_answer_acc")
+NUM_PAIRINGS = 200
+_COUNT_METHOD = (
+    "p: share of null draws with at least as many events, larger of shift and surrogate; interval: t with the "
+    "larger of jackknife over seeds and sd of the null counts, null mean held fixed"
+)
+_SCHEMA = {
+    **dict.fromkeys(("arm", "outcome", "unit"), pl.String),
+    **dict.fromkeys(
+        ("value", "null_mean", "excess", "pairing_mean", "ci_lo", "ci_hi", "p_value", "q_value"), pl.Float64
+    ),
+    **{"n_seeds": pl.Int64, "seeds": pl.String, "method": pl.String},
+}
+
+
+class Floor(NamedTuple):
+    """Whether training moved an arm's held-out loss and accuracy at all."""
+
+    left: bool
+    loss_drop: Interval
+    """95 % t interval over seeds of first - last held-out loss."""
+    accuracy_gains: Mapping[str, Interval]
+    """Of last - first, per accuracy that was measured."""
+
+
+def final_scores(scalars: pl.DataFrame, arm: str, metric: str) -> dict[int, tuple[float, float]]:
+    """First and last value of a scalar by seed of one arm; seeds without it are absent.
+
+    First is the one before training (step 0) where it was measured.
+    """
+    rows = scalars.filter((pl.col("arm") == arm) & (pl.col("metric") == metric)).sort("seed", "step")
+    ends = rows.group_by("seed", maintain_order=True).agg(first=pl.col("value").first(), last=pl.col("value").last())
+    return {seed: (first, last) for seed, first, last in ends.iter_rows()}
+
+
+def floor_check(scalars: pl.DataFrame, arm: str) -> Floor:
+    """Left the floor: the loss fell and an accuracy (token or whole answer) rose, both intervals clear of 0."""
+
+    def gain(metric: str, sign: float) -> Interval:
+        ends = final_scores(scalars, arm, metric).values()
+        return t_interval(np.array([sign * (last - first) for first, last in ends]))
+
+    drop = gain(FLOOR_LOSS, -1.0)
+    gains = {metric: gain(metric, 1.0) for metric in FLOOR_ACCURACIES}
+    return Floor(drop.lo > 0 and any(found.lo > 0 for found in gains.values()), drop, gains)
+
+
+def arm_outcomes(
+    arms: Mapping[str, ArmData], scalars: pl.DataFrame, *, study: str, analysis_id: str, spec: ConsensusSpec
+) -> pl.DataFrame:
+    """The arm_outcomes table: counts and yield with nulls and excess, final held-out scores with t intervals.
+
+    q: Benjamini-Hochberg over the arms, for the count. pairing_mean is given where all arms share seeds and captures.
+    """
+    pairing = _pairing_mean(arms, spec, analysis_id)
+    counts = {name: _count_row(arm, spec) for name, arm in arms.items()}
+    q = benjamini_hochberg(np.array([row["p_value"] for row in counts.values()]))
+    rows: list[dict[str, Any]] = []
+    for (name, arm), level in zip(arms.items(), q, strict=True):
+        shared = {"arm": name, "n_seeds": len(arm.series.seeds), "seeds": canonical_json(list(arm.series.seeds))}
+        count = {**counts[name], "q_value": float(level), "pairing_mean": pairing}
+        rows += [{**shared, **count}, {**shared, **_yield_row(count, arm.total_steps)}]
+        for metric in FINALS:
+            ends = final_scores(scalars, name, metric)
+            if ends:
+                rows.append({**shared, **_final_row(metric, ends)})
+    keys = (pl.lit(study).alias("study"), pl.lit(analysis_id).alias("analysis_id"))
+    return pl.DataFrame([{name: row.get(name) for name in _SCHEMA} for row in rows], schema=_SCHEMA).select(
+        *keys, pl.all()
+    )
+
+
+def _count_row(arm: ArmData, spec: ConsensusSpec) -> dict[str, Any]:
+    null_mean = arm.null_mean()
+    interval = count_interval(arm).shifted(-null_mean)
+    return {
+        "outcome": "consensus_event_count",
+        "unit": "events",
+        "value": float(arm.count),
+        "null_mean": null_mean,
+        "excess": arm.count - null_mean,
+        "ci_lo": interval.lo,
+        "ci_hi": interval.hi,
+        "p_value": arm.count_p(),
+        "method": _COUNT_METHOD,
+    }
+
+
+def _yield_row(count: Mapping[str, Any], total_steps: int) -> dict[str, Any]:
+    """The count over the steps of the budget: the same test on another scale."""
+    scaled = ("value", "null_mean", "excess", "ci_lo", "ci_hi", "pairing_mean")
+    per_step = {name: None if count[name] is None else count[name] / total_steps for name in scaled}
+    return {**count, **per_step, "outcome": "event_yield_per_step", "unit": "events/step"}
+
+
+def _final_row(metric: str, ends: Mapping[int, tuple[float, float]]) -> dict[str, Any]:
+    last = np.array([pair[1] for pair in ends.values()])
+    interval = t_interval(last)
+    return {
+        "outcome": f"final_{metric}",
+        "unit": "nats/token" if metric.endswith("loss") else "share",
+        "value": float(last.mean()),
+        "ci_lo": interval.lo,
+        "ci_hi": interval.hi,
+        "n_seeds": len(last),
+        "method": "mean over seeds of the last value; t interval",
+    }
+
+
+def _pairing_mean(arms: Mapping[str, ArmData], spec: ConsensusSpec, analysis_id: str) -> float | None:
+    first = next(iter(arms.values()))
+    alike = all(
+        arm.series.seeds == first.series.seeds
+        and np.array_equal(arm.series.steps, first.series.steps)
+        and arm.seen.strength.shape == first.seen.strength.shape
+        for arm in arms.values()
+    )
+    if len(arms) < 2 or not alike:
+        return None
+    null = paired_across_arms(
+        {name: arm.seen.strength for name, arm in arms.items()},
+        steps_T=first.series.steps,
+        tau=first.seen.tau,
+        min_support=first.seen.min_support,
+        num_draws=NUM_PAIRINGS,
+        rng=rng.generator("pairing", spec.seed, analysis_id),
+    )
+    return float(null.count.mean())
+
+
+def paired_final(scalars: pl.DataFrame, metric: str, arm: str, against: str, seeds: Sequence[int]) -> F64:
+    """Last value of a scalar in one arm less that in another, for the seeds that both have; ValueError if none has."""
+    mine, theirs = final_scores(scalars, arm, metric), final_scores(scalars, against, metric)
+    shared = [seed for seed in seeds if seed in mine and seed in theirs]
+    if not shared:
+        raise ValueError(f"arms {arm!r} and {against!r} share no seed with scalar {metric!r}")
+    return np.array([mine[seed][1] - theirs[seed][1] for seed in shared])

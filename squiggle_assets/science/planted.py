@@ -1,0 +1,121 @@
+"""The response at a place that was fixed before the runs: a planted effect, or the same place in a control arm.
+
+Here: the functional, its nulls, its comparison with a control arm. Not here: verdicts (claims), search (consensus).
+Legend: D = draws, S = seeds, M = series of the cell, P = polarity, W = increments of the window, T = increments.
+
+The functional takes the largest increment within a window over several series and the better of two polarities, so
+it is above 0 when there is nothing. The same functional is therefore taken in every null draw and in the control.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from squiggle_assets.science.cells import ArmSeries, Cell
+from squiggle_assets.science.envelope import standardise
+from squiggle_assets.science.matching import tolerance
+from squiggle_assets.science.nulls import segment_signs, segments_of, turned_index
+from squiggle_assets.science.spec import ConsensusSpec
+from squiggle_assets.science.stats import Interval, permutation_p, t_interval
+
+F64 = NDArray[np.float64]
+GROUP = "spectral"
+"""Metric group of the pre-registered place; its band is the last one."""
+
+
+class Response(NamedTuple):
+    """Mean over seeds of the largest oriented increment in the window, in robust sd of the series' increments."""
+
+    estimate: float
+    interval: Interval
+    """95 % t interval over seeds."""
+    by_seed: Mapping[int, float]
+    polarity: int
+    p_values: Mapping[str, float]
+    """Per null family: shift, surrogate."""
+    null_mean: float
+    """In the family with the larger p."""
+    num_draws: int
+
+    @property
+    def p_value(self) -> float:
+        """The larger over the families: the response has to beat both."""
+        return max(self.p_values.values())
+
+
+def place_of(series: ArmSeries) -> Cell:
+    """The pre-registered cell: last layer band, spectral group; ValueError if the arm has none."""
+    found = [cell for cell in series.cells if cell.group == GROUP]
+    if not found:
+        raise ValueError(f"no series of group {GROUP!r} among the cells {[cell.name for cell in series.cells]}")
+    return max(found, key=lambda cell: cell.band)
+
+
+def window_of(series: ArmSeries, steps: tuple[int, int], spec: ConsensusSpec) -> NDArray[np.int64]:
+    """[W] increments that end after the first of the steps and at most tau after the last of them.
+
+    steps = (first, stop), half-open. ValueError when no capture lies there.
+    """
+    first, stop = steps
+    reach = stop + tolerance(series.steps, spec.tolerance_steps)
+    found = np.flatnonzero((series.steps > first) & (series.steps <= reach))
+    if not first < stop or not len(found):
+        raise ValueError(f"no captures after steps {first} to {stop}: captured up to step {series.steps[-1]}")
+    return found
+
+
+def response_of(series: ArmSeries, steps: tuple[int, int], spec: ConsensusSpec, rng: np.random.Generator) -> Response:
+    """The response of one arm around given steps, with draws_per_cell × cells draws of each null family.
+
+    shift: each seed's increments turned within its segments; surrogate: turned and signed standardised increments
+    under the arm's own drift and envelope.
+    """
+    members, window = list(place_of(series).members), window_of(series, steps, spec)
+    own = standardise(series)
+    scale = np.where(own.scale > 0, own.scale, np.inf)
+    unit_SMT = (series.increments / scale[:, :, None])[:, members]
+    observed_PS = _largest(unit_SMT[None, :, :, window])[0]
+    side = int(observed_PS.mean(axis=1).argmax())
+    segments = segments_of(series.steps, series.schedule, tolerance(series.steps, spec.tolerance_steps))
+    shape = spec.draws_per_cell * len(series.cells), len(series.seeds)
+    index_DSW = turned_index(shape, segments, rng)[:, :, window]
+    sign_DSW = segment_signs(shape, segments, rng)[:, :, window]
+    z_DSMW = _gathered(own.z[:, members], turned_index(shape, segments, rng)[:, :, window]) * sign_DSW[:, :, None]
+    surrogate = own.drift[members][:, window] + own.envelope[members][:, window] * z_DSMW
+    draws = {"shift": _statistic(_gathered(unit_SMT, index_DSW)), "surrogate": _statistic(surrogate)}
+    p = {name: float(permutation_p(float(observed_PS[side].mean()), drawn)) for name, drawn in draws.items()}
+    return Response(
+        estimate=float(observed_PS[side].mean()),
+        interval=t_interval(observed_PS[side]),
+        by_seed=dict(zip(series.seeds, map(float, observed_PS[side]), strict=True)),
+        polarity=1 - 2 * side,
+        p_values=p,
+        null_mean=float(draws[max(p, key=lambda name: p[name])].mean()),
+        num_draws=shape[0],
+    )
+
+
+def _gathered(values_SMT: F64, index_DSW: NDArray[np.int64]) -> F64:
+    by_time = values_SMT.transpose(0, 2, 1)
+    return by_time[np.arange(len(by_time))[None, :, None], index_DSW].transpose(0, 1, 3, 2)
+
+
+def _largest(unit_DSMW: F64) -> F64:
+    """[D, P, S] largest increment up and down of each seed."""
+    return np.stack([unit_DSMW.max(axis=(2, 3)), -unit_DSMW.min(axis=(2, 3))], axis=1)
+
+
+def _statistic(unit_DSMW: F64) -> F64:
+    """[D] mean over seeds for the better polarity."""
+    return np.asarray(_largest(unit_DSMW).mean(axis=2).max(axis=1))
+
+
+def beyond_control(response: Response, control: Response) -> tuple[float, Interval]:
+    """Mean and 95 % t interval of the seed-wise difference, over the seeds that both arms have."""
+    seeds = sorted(set(response.by_seed) & set(control.by_seed))
+    differences = np.array([response.by_seed[seed] - control.by_seed[seed] for seed in seeds])
+    return (float(differences.mean()) if len(seeds) else float("nan")), t_interval(differences)

@@ -1,0 +1,66 @@
+"""What a study could see before anything is spent: the smallest detectable event and the smallest attainable p.
+
+Here: minimum detectable effects of a study's design, by simulation. Not here: the simulated arms (simulation),
+formulas (stats).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from squiggle_assets.science.simulation import Design, num_rejected, studies
+from squiggle_assets.science.spec import ConsensusSpec
+from squiggle_assets.science.stats import (
+    detectable_paired,
+    smallest_corrected_p,
+    smallest_effect,
+    smallest_sign_flip_p,
+)
+
+SIZES = np.array([1.0, 2.0, 3.0, 4.0, 6.0])
+
+
+class Detectable(NamedTuple):
+    """What a design of this size can show; nan where no size tried reaches the power."""
+
+    event_size: float
+    """Common event in every seed, in robust sd of the increments, found with the wanted power."""
+    paired_difference: float
+    """Difference of an outcome between two arms, in sd of the paired differences (t approximation)."""
+    smallest_q: float
+    """Smallest q of a contrast between arms over exact label swaps, one-sided."""
+    num_studies: int
+    """Simulated studies per size."""
+
+
+def minimum_detectable(
+    num_seeds: int,
+    num_captures: int,
+    num_contrasts: int,
+    spec: ConsensusSpec,
+    *,
+    power: float = 0.8,
+    num_studies: int = 20,
+    draws_per_cell: int = 10,
+) -> Detectable:
+    """The smallest effects that a study of this size finds with the wanted power.
+
+    Simulation on white noise with layers correlated .9: the best case. With 20 studies a size the share has a
+    standard error of about .09 at a power of .8, enough to plan with. draws_per_cell is that of the simulated tests
+    only. ValueError as `Design`.
+    """
+    design = Design(num_seeds=num_seeds, num_increments=num_captures - 1, num_layers=spec.num_bands)
+    cheap = replace(spec, draws_per_cell=draws_per_cell)
+
+    def power_at(size: float) -> float:
+        return num_rejected(list(studies(replace(design, size=size), cheap, num_studies)), spec.alpha) / num_studies
+
+    return Detectable(
+        event_size=smallest_effect(power_at, SIZES, power),
+        paired_difference=detectable_paired(num_seeds, alpha=spec.alpha, power=power),
+        smallest_q=smallest_corrected_p(smallest_sign_flip_p(num_seeds, "greater"), max(1, num_contrasts)),
+        num_studies=num_studies,
+    )
