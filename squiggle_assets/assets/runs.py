@@ -146,7 +146,7 @@ def _outputs(step: Any, result: Any, curriculum_id: str) -> Mapping[str, Any]:
         "run_id": run_id,
         "spec_json": canonical_json(step.identity.config),
         "curriculum_id": curriculum_id,
-        "phase_boundaries_json": canonical_json(boundaries),
+        "phase_boundaries_json": canonical_json([first for first, _ in boundaries]),
         **summary,
     }
     return {

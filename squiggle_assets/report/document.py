@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from squiggle_assets.report.images import data_uri
+from squiggle_assets.report.images import data_uri, shrunk
 from squiggle_assets.report.style import VERDICTS
 from squiggle_assets.report.text import Safe, clean, markdown_code, markdown_text
 from squiggle_assets.schemas.handles import HandleDraft
@@ -192,6 +192,16 @@ def markdown(document: Document) -> str:
 def html(document: Document) -> str:
     """The report as one HTML page: images inside, no scripts, nothing fetched (a content policy forbids both)."""
     return _html().get_template("report.html.j2").render(document=document, verdicts=VERDICTS)
+
+
+def plots_markdown(document: HandleDraft, *, limit: int = 60_000) -> dict[str, str]:
+    """Name -> markdown with the plot inside, of every plot of a report, for materialisation metadata.
+
+    limit: bytes of an image; larger ones are scaled down.
+    """
+    plots = {name: image for name, image in document.files.items() if name.endswith(".png")}
+    stems = {name: name.removeprefix("plots/").removesuffix(".png") for name in plots}
+    return {stems[name]: f"![{stems[name]}]({data_uri(shrunk(image, limit))})" for name, image in plots.items()}
 
 
 def draft(document: Document, meta: Mapping[str, Any]) -> HandleDraft:

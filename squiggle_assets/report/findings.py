@@ -93,7 +93,8 @@ def summary(study: Study, claims: pl.DataFrame) -> list[Text]:
     about = claims.filter(~pl.col("arm").is_in(_control_arms(study)))
     if not about.is_empty() and "supported" not in about["verdict"].to_list():
         texts.append(Text(tone="note", text=_null_result(about)))
-    return texts
+    allowed = controls(study, claims)[1]
+    return [*texts, allowed] if allowed.tone == "warning" else texts
 
 
 def _control_arms(study: Study) -> list[str]:

@@ -13,6 +13,7 @@ from squiggle_assets.report.text import markdown_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from PIL.Image import Image as Picture
 
 MAX_INLINE = 100_000
 """Bytes of an image inside materialisation metadata: it lies in Dagster's database."""
@@ -24,17 +25,38 @@ def png(figure: Figure, *, dpi: int = 144) -> bytes:
     """The figure as PNG with a palette, without time stamps or versions in it."""
     from PIL import Image
 
-    full, small = io.BytesIO(), io.BytesIO()
+    full = io.BytesIO()
     figure.savefig(full, format="png", dpi=dpi, pil_kwargs={"compress_level": 1})
-    image = Image.open(full).convert("RGB")
-    few = image.quantize(_COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-    few.save(small, format="png", optimize=True)
-    return small.getvalue()
+    return _encoded(Image.open(full).convert("RGB"))
 
 
 def data_uri(image: bytes) -> str:
     """The PNG as a data URI."""
     return f"data:image/png;base64,{base64.b64encode(image).decode('ascii')}"
+
+
+def shrunk(image: bytes, limit: int) -> bytes:
+    """The PNG made smaller until it has at most limit bytes; ValueError if that would leave nothing to see."""
+    from PIL import Image
+
+    if len(image) <= limit:
+        return image
+    whole = Image.open(io.BytesIO(image)).convert("RGB")
+    for share in (0.7, 0.5, 0.35):
+        size = round(whole.width * share), round(whole.height * share)
+        small = _encoded(whole.resize(size, Image.Resampling.LANCZOS))
+        if len(small) <= limit:
+            return small
+    raise ValueError(f"a picture of {len(image)} bytes cannot be shown in {limit}: draw less in it")
+
+
+def _encoded(image: Picture) -> bytes:
+    from PIL import Image
+
+    few = image.quantize(_COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    buffer = io.BytesIO()
+    few.save(buffer, format="png", optimize=True)
+    return buffer.getvalue()
 
 
 def markdown_image(figure: Figure, alt: str) -> str:

@@ -80,27 +80,26 @@ def claims(frame: pl.DataFrame) -> Table:
             share(row["p_value"]),
             share(row["q_value"]),
             number(row["n_seeds"]),
-            _control(row),
-            row["unit"],
         )
         for row in frame.iter_rows(named=True)
     ]
-    columns = ("claim", "verdict", "estimate", "95 % interval", "null mean", "p", "q", "n", "control", "unit")
+    columns = ("claim", "verdict", "estimate", "95 % interval", "null mean", "p", "q", "n")
     return Table(
         columns=columns,
         rows=rows,
-        notes=frame["reasons"].to_list(),
+        notes=[_note(row) for row in frame.iter_rows(named=True)],
         numeric=frozenset(columns[2:8]),
-        caption="n: seeds (pairs of seeds in a contrast). control: estimate less the control's, with its interval. "
+        caption="n: seeds (pairs of seeds in a contrast). control: the estimate less the control's. "
         "q: Benjamini-Hochberg within the pre-registered family (planted, consensus, contrasts).",
     )
 
 
-def _control(row: Mapping[str, Any]) -> str:
-    if row["control"] is None:
-        return MISSING
-    span = interval(row["control_ci_lo"], row["control_ci_hi"])
-    return f"{row['control']}: {number(row['control_difference'])} {span}"
+def _note(row: Mapping[str, Any]) -> str:
+    said = [f"In {row['unit']}."]
+    if row["control"] is not None:
+        span = interval(row["control_ci_lo"], row["control_ci_hi"])
+        said.append(f"Beyond control {row['control']}: {number(row['control_difference'])} {span}.")
+    return " ".join([*said, f"Why: {row['reasons']}"])
 
 
 def methods(frame: pl.DataFrame) -> Table:

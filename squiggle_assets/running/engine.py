@@ -40,10 +40,13 @@ class Summary:
     stuck: list[tuple[str, str]] = field(default_factory=list)
     """(node [partition], why) of what could not be tried."""
 
+    partial: bool = False
+    """Only some arms, seeds or assets were asked for, so that what needs all of them has to wait."""
+
     @property
     def ok(self) -> bool:
-        """Nothing failed and nothing is stuck."""
-        return not self.failed and not self.stuck
+        """Nothing failed, and nothing is stuck that was asked for."""
+        return not self.failed and (self.partial or not self.stuck)
 
 
 class Pool:
@@ -164,7 +167,7 @@ def run(
     began = time.monotonic()
     nodes = wanted_nodes(graph, selection.assets)
     stages = sorted({graph.stages[node.name] for node in nodes})
-    summary = Summary()
+    summary = Summary(partial=selection.arms is not None or selection.seeds is not None)
     pool = Pool(num_workers, environment)
     finished = False
     try:

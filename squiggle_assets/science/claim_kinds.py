@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from squiggle_assets.science.canonical import canonical_json
-from squiggle_assets.science.comparison import ArmData, Difference, count_interval, excess_difference
+from squiggle_assets.science.comparison import ArmData, Difference, Strongest, excess_difference, strongest_of
 from squiggle_assets.science.outcomes import floor_check, paired_final
 from squiggle_assets.science.planted import Response, beyond_control, place_of, response_of
 from squiggle_assets.science.spec import Contrast, Study
@@ -102,54 +102,58 @@ def _planted_claim(
     )
 
 
-def consensus_claims(
-    study: Study, arms: Mapping[str, ArmData], events: pl.DataFrame, draws: np.random.Generator
-) -> list[Claim]:
-    """Per arm: its seeds agree more than chance and schedule make them; control: the placebo arm."""
+def consensus_claims(study: Study, arms: Mapping[str, ArmData], events: pl.DataFrame) -> list[Claim]:
+    """Per arm: its seeds agree more than chance and schedule make them; control: the placebo arm's strongest moment."""
     placebo = study.only("placebo").name
-    claims = []
-    for name, arm in arms.items():
-        own = events.filter(
-            (pl.col("arm") == name)
-            & (pl.col("probe_set") == study.consensus.probe_set)
-            & (pl.col("p_familywise") <= study.consensus.alpha)
-        )
-        control = None
-        if name != placebo:
-            beyond = excess_difference(arm, arms[placebo], study.consensus, "greater", draws)
-            control = (placebo, beyond.estimate, beyond.interval)
-        null_mean = arm.null_mean()
-        row = _arm_row(
-            arm,
-            claim=f"consensus:{name}",
-            hypothesis=f"Seeds of arm {name} share events beyond chance and schedule.",
-            estimate=arm.count - null_mean,
-            unit="consensus events above the null",
-            method=(
-                "max-statistic p over all cells, larger of shift and surrogate; estimate: count ({arm.count}) less its null mean ({null_mean:.2f})"
-            ),
-            evidence=canonical_json(
-                {
-                    "tables": ["consensus_events", "null_draws"],
-                    "arm": name,
-                    "probe_set": study.consensus.probe_set,
-                    "observed": arm.count,
-                    "count_p": arm.count_p(),
-                    "consensus_event_id": own["consensus_event_id"].to_list(),
-                }
-            ),
-        )
-        claims.append(
-            Claim(
-                row=row,
-                p_value=arm.seen.study_p(),
-                smallest_p=1 / (1 + min(len(null.count) for null in arm.seen.nulls)),
-                interval=count_interval(arm).shifted(-null_mean),
-                control=control,
-                near_boundary=bool(len(own)) and bool(own["near_boundary"].all()),
-            )
-        )
-    return claims
+    strongest = {name: strongest_of(arm) for name, arm in arms.items()}
+    return [
+        _consensus_claim(study, arms[name], strongest, None if name == placebo else placebo, events) for name in arms
+    ]
+
+
+def _consensus_claim(
+    study: Study, arm: ArmData, strongest: Mapping[str, Strongest], placebo: str | None, events: pl.DataFrame
+) -> Claim:
+    name = arm.arm.name
+    found = strongest[name]
+    own = events.filter(
+        (pl.col("arm") == name)
+        & (pl.col("probe_set") == study.consensus.probe_set)
+        & (pl.col("p_familywise") <= study.consensus.alpha)
+    )
+    row = _arm_row(
+        arm,
+        claim=f"consensus:{name}",
+        hypothesis=f"Seeds of arm {name} share an event beyond chance and schedule.",
+        estimate=found.estimate,
+        unit="envelopes, mean over seeds of min(|z|, 6)",
+        method=(
+            "most surprising moment over all cells; max-statistic p, larger of shift and surrogate; t interval over "
+            "seeds; null: the largest cell of each draw"
+        ),
+        evidence=canonical_json(
+            {
+                "tables": ["consensus_events", "null_draws"],
+                "arm": name,
+                "probe_set": study.consensus.probe_set,
+                "cell": arm.series.cells[found.cell].name,
+                "by_seed": {str(seed): round(value, 4) for seed, value in found.by_seed.items()},
+                "num_events": arm.count,
+                "num_events_null": round(arm.null_mean(), 4),
+                "num_events_p": arm.count_p(),
+                "consensus_event_id": own["consensus_event_id"].to_list(),
+            }
+        ),
+    )
+    return Claim(
+        row=row,
+        p_value=arm.seen.study_p(),
+        smallest_p=1 / (1 + min(len(null.count) for null in arm.seen.nulls)),
+        interval=t_interval(np.array(list(found.by_seed.values()))),
+        control=None if placebo is None else (placebo, *beyond_control(found, strongest[placebo])),
+        null_value=found.null_mean,
+        near_boundary=bool(len(own)) and bool(own["near_boundary"].all()),
+    )
 
 
 def contrast_claim(
@@ -215,7 +219,7 @@ def _measured(
         return (
             found,
             "consensus events",
-            "excess over the null; p: larger of label swaps over seeds (recounted) and null draws of both arms; "
+            "excess over the null; p: larger of label swaps over seeds (searched again) and null draws of both arms; "
             "t interval with the larger of jackknife over pairs of seeds and sd of the null counts",
         )
     if not contrast.outcome.startswith(_FINAL):

@@ -87,7 +87,7 @@ def study_result(
     draws = rng.generator("claims", study.consensus.seed, analysis_id)
     families = (
         planted_claims(study, arms, planted_steps, draws),
-        consensus_claims(study, arms, consensus_events, draws),
+        consensus_claims(study, arms, consensus_events),
         [contrast_claim(study, contrast, arms, scalars, draws) for contrast in study.contrasts],
     )
     rows = [row for family in families for row in _judged(family, study.consensus.alpha)]

@@ -64,6 +64,21 @@ class ArmData:
         return max(float(permutation_p(self.count, null.count)) for null in self.seen.nulls)
 
 
+class Strongest(NamedTuple):
+    """The most surprising moment of an arm, wherever it lies."""
+
+    cell: int
+    by_seed: Mapping[int, float]
+    """Capped strength of each seed's event there, in envelopes; 0 for a seed without one."""
+    null_mean: float
+    """Mean over draws of the largest cell's mean strength, in the null family with more of it."""
+
+    @property
+    def estimate(self) -> float:
+        """Mean over seeds."""
+        return float(np.mean(list(self.by_seed.values())))
+
+
 class Difference(NamedTuple):
     """One arm against another."""
 
@@ -101,14 +116,40 @@ def _stored(rows: pl.DataFrame, names: Mapping[tuple[str, str], int]) -> Null:
     return Null(name="", best=best, count=count)
 
 
-def _counts(strength_QCSPT: matching.F32, steps: I64, tau: float, support: int) -> I64:
+def strongest_of(arm: ArmData) -> Strongest:
+    """The moment with the largest total in the cell with the smallest familywise p.
+
+    It was searched for over all cells and times; so was the null mean, draw by draw.
+    """
+    seen, seeds = arm.seen, arm.series.seeds
+    p, spread = seen.familywise_p(), np.max([null.best.std(axis=0) for null in seen.nulls], axis=0)
+    above = (seen.best - np.max([null.best.mean(axis=0) for null in seen.nulls], axis=0)) / np.maximum(spread, 1e-9)
+    cell = int(np.lexsort((-above, p))[0])
+    side, centre = np.unravel_index(int(seen.found.total[cell].argmax()), seen.found.total[cell].shape)
+    own = seen.strength[cell, :, side]
+    at = matching.members(own, arm.series.steps, seen.tau, int(centre))
+    strength = np.where(at >= 0, own[np.arange(len(seeds)), at], 0.0)
+    null_mean = max(float(null.best.max(axis=1).mean()) for null in seen.nulls) / len(seeds)
+    return Strongest(cell, dict(zip(seeds, map(float, strength), strict=True)), null_mean)
+
+
+def _counts(strength_QCSPT: matching.F32, arm: ArmData, support: int) -> I64:
+    """[Q] consensus events of groups of seeds, over all cells."""
+    steps, tau = arm.series.steps, arm.seen.tau
     return np.asarray(matching.count(matching.scan(strength_QCSPT, steps, tau), steps, tau, support).sum(axis=-1))
+
+
+def _weights(strength_QCSPT: matching.F32, arm: ArmData, support: int) -> F64:
+    """[Q] the same with events weighted by their totals."""
+    steps, tau, num = arm.series.steps, arm.seen.tau, strength_QCSPT.shape[2]
+    found = matching.scan(strength_QCSPT, steps, tau)
+    return np.asarray(matching.weight(found, steps, tau, support, num).sum(axis=-1))
 
 
 def _without_each(strength: matching.F32, arm: ArmData, support: int) -> F64:
     """[S] counts without each seed in turn, at the support that all seeds together need."""
     groups = without_one(strength.shape[1])
-    return _counts(strength[:, groups].transpose(1, 0, 2, 3, 4), arm.series.steps, arm.seen.tau, support).astype(float)
+    return _counts(strength[:, groups].transpose(1, 0, 2, 3, 4), arm, support).astype(float)
 
 
 def _larger(first: float, second: float) -> float:
@@ -143,22 +184,24 @@ def excess_difference(
 ) -> Difference:
     """Excess of consensus events over the null, of one arm less another, over the seeds that both have.
 
-    Two innocent explanations, and the p is the larger: labels mean nothing (swap the two runs of a seed, recount
-    both arms, over all 2^n swaps), and each arm's schedule explains its count (difference of the null draws of
+    Two innocent explanations, and the p is the larger: labels mean nothing (swap the two runs of a seed, search both
+    arms again, over all 2^n swaps; events weighted by their totals, because a plain count stays the same until a
+    quarter of the seeds is swapped and so could never be significant), and each arm's schedule explains its count (difference of the null draws of
     the two arms about their means, per family). Estimate in the family with the larger p; interval as
     `count_interval`, over pairs of seeds, null means held fixed.
     """
     own, other = _paired(arm, against)
     first, second = arm.seen.strength[:, own], against.seen.strength[:, other]
     support = least_support(len(own), spec)
-    counted = _swapped(first, second, arm, support, rng)
-    swap_p = float(_tail(counted[0], counted, direction))
+    swapped = _swapped(first, second, arm, support, rng)
+    swap_p = float(_tail(swapped[0], swapped, direction))
+    counted = int((_counts(first[None], arm, support) - _counts(second[None], arm, support))[0])
     nulls = []
     for mine in arm.seen.nulls:
         theirs = next(null for null in against.seen.nulls if null.name == mine.name)
         num = min(len(mine.count), len(theirs.count))
         drawn = (mine.count[:num] - mine.count.mean()) - (theirs.count[:num] - theirs.count.mean())
-        excess = float(counted[0] - (mine.count.mean() - theirs.count.mean()))
+        excess = float(counted - (mine.count.mean() - theirs.count.mean()))
         nulls.append((float(permutation_p(excess, drawn, direction)), excess))
     null_p, estimate = max(nulls, key=lambda pair: pair[0])
     return Difference(
@@ -177,7 +220,7 @@ def _tail(observed: float, values: F64, direction: Direction) -> float:
 
 
 def _swapped(first: matching.F32, second: matching.F32, arm: ArmData, support: int, rng: np.random.Generator) -> F64:
-    """[Q] difference of counts for every swap of labels (a sample of them above MAX_SWAPS pairs), observed first."""
+    """[Q] difference of weighted counts for every swap of labels (a sample of them above MAX_SWAPS pairs), observed first."""
     num = first.shape[1]
     if num <= MAX_SWAPS:
         signs = signs_of(num)
@@ -190,9 +233,8 @@ def _swapped(first: matching.F32, second: matching.F32, arm: ArmData, support: i
         which = (part < 0).astype(np.int64)
         mine = both[which, :, seeds].transpose(0, 2, 1, 3, 4)
         theirs = both[1 - which, :, seeds].transpose(0, 2, 1, 3, 4)
-        steps, tau = arm.series.steps, arm.seen.tau
-        found.append(_counts(mine, steps, tau, support) - _counts(theirs, steps, tau, support))
-    return np.concatenate(found).astype(np.float64)
+        found.append(_weights(mine, arm, support) - _weights(theirs, arm, support))
+    return np.concatenate(found)
 
 
 def _difference_interval(

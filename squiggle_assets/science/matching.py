@@ -104,6 +104,15 @@ def count(found: Scan, steps_T: I64, tau: float, min_support: int) -> I64:
     return np.asarray(centres(found, steps_T, tau, min_support).sum(axis=(-2, -1)))
 
 
+def weight(found: Scan, steps_T: I64, tau: float, min_support: int, num_seeds: int) -> NDArray[np.float64]:
+    """[...] the count with every event weighted by its total over the largest possible one, between 0 and 1.
+
+    It falls with every seed that leaves an event; the plain count stays until too few are left.
+    """
+    chosen = centres(found, steps_T, tau, min_support)
+    return np.asarray((found.total * chosen).sum(axis=(-2, -1), dtype=np.float64) / (CAP * num_seeds))
+
+
 def members(strength_ST: F32, steps_T: I64, tau: float, centre: int) -> I64:
     """[S] position in T of each seed's event of one polarity at a centre, -1 where it has none.
 

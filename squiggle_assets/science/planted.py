@@ -10,7 +10,7 @@ it is above 0 when there is nothing. The same functional is therefore taken in e
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,7 +114,15 @@ def _statistic(unit_DSMW: F64) -> F64:
     return np.asarray(_largest(unit_DSMW).mean(axis=2).max(axis=1))
 
 
-def beyond_control(response: Response, control: Response) -> tuple[float, Interval]:
+class BySeed(Protocol):
+    """A response of one arm, known for each of its seeds."""
+
+    @property
+    def by_seed(self) -> Mapping[int, float]:
+        """Value by seed."""
+
+
+def beyond_control(response: BySeed, control: BySeed) -> tuple[float, Interval]:
     """Mean and 95 % t interval of the seed-wise difference, over the seeds that both arms have."""
     seeds = sorted(set(response.by_seed) & set(control.by_seed))
     differences = np.array([response.by_seed[seed] - control.by_seed[seed] for seed in seeds])

@@ -130,7 +130,7 @@ def simulated_outcome(
     """One simulated arm, tested as a real one is; the study's number keys all its randomness."""
     draws = rng.generator("simulation", design.noise, str(design), study)
     series = simulated_arm(design, draws)
-    seen = with_nulls(series, detection or DetectionSpec(), spec, draws)
+    seen = with_nulls(series, DetectionSpec(), spec, draws)
     cell_p = np.max(list(seen.cell_p().values()), axis=0)
     return SimulatedOutcome(
         seen.study_p(),

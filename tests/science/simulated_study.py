@@ -25,14 +25,17 @@ PLANT_STEPS = (120, 124)
 def geometry_of(
     arm: str, *, seed: int = 0, seeds=range(8), events=(), num_layers: int = 4, probe_sets=("a",)
 ) -> pl.DataFrame:
-    """Random walks with unit increments; events are (step, layer, metric, size) put into every seed, oriented."""
+    """Random walks with unit increments, alike (.9) within a group of metrics and between layers.
+
+    Events are (step, layer, metric, size), put into every seed, oriented.
+    """
     draws = np.random.default_rng([seed, sum(map(ord, arm))])
     steps, frames = np.arange(0, 202, 2), []
     for probe_set in probe_sets:
         for run in seeds:
-            common = draws.normal(size=(len(METRICS), 100))
+            common = draws.normal(size=(3, 100))[[0, 0, 0, 1, 2]]
             for layer in range(num_layers):
-                walk = 0.9 * common + 0.44 * draws.normal(size=(len(METRICS), 100))
+                walk = 0.95 * common + 0.31 * draws.normal(size=(len(METRICS), 100))
                 for step, at_layer, metric, size in events:
                     if at_layer == layer:
                         row = METRICS.index(metric)

@@ -171,8 +171,8 @@ def test_swapping_labels_turns_the_difference_round(arms):
     first, second = arms["blocked"], arms["iid"]
     found = _swapped(first.seen.strength, second.seen.strength, first, 6, np.random.default_rng(0))
     assert len(found) == 256
-    assert found[0] == first.count - second.count == -found[-1]
-    np.testing.assert_array_equal(found, -found[::-1])
+    assert found[0] == found.max() > 2  # four events, each of eight seeds
+    np.testing.assert_allclose(found, -found[::-1])
 
 
 def test_an_arm_does_not_differ_from_itself(arms):

@@ -1,0 +1,176 @@
+"""From events of many seeds to claims: consensus with its nulls, outcomes, claims, the usage ledger.
+
+Here: the nodes above single runs. Not here: any statistic (science), what a report looks like (assets.reports).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+
+from squiggle_assets import checks
+from squiggle_assets.assets.node import Input, Node, Out, Scope
+
+_SCIENCE = "squiggle_assets.science"
+
+
+def scale_of(scope: Scope) -> str:
+    """At which scale a claim holds, so that nobody reads a demo as a finding."""
+    base, pool = scope.profile.base_model, scope.profile.pool
+    model = (
+        f"embedded Llama, width {base.width}, {base.num_layers} layers" if base.source == "embedded" else base.source
+    )
+    items = f"{pool.num_items} generated items" if pool.items is None else pool.items.rsplit("/", maxsplit=1)[-1]
+    return f"{model}; {items}; {scope.profile.training.total_steps} steps (profile {scope.profile.name})"
+
+
+def planted_steps(scope: Scope) -> tuple[int, int]:
+    """First step whose batch holds planted items, and the step after the last one."""
+    from squiggle_assets.science.template import step_at
+
+    plant = scope.study.only("planted").plant
+    if plant is None:
+        raise ValueError(f"study {scope.study.name}: its planted arm has no plant")
+    first = step_at(plant.start, scope.profile.training.total_steps)
+    return first, first + plant.num_steps
+
+
+def _consensus(
+    step: Any, geometry: pl.DataFrame, events: pl.DataFrame, manifest: pl.DataFrame
+) -> Mapping[str, pl.DataFrame]:
+    from squiggle_assets.science.cells import schedule_from
+    from squiggle_assets.science.consensus import consensus_of
+    from squiggle_assets.science.events import analysis_id
+
+    study = step.scope.study
+    found = consensus_of(
+        geometry,
+        events,
+        arm=step.scope.arm,
+        analysis_id=analysis_id(study.detection, study.consensus),
+        schedule=schedule_from(manifest),
+        detection=study.detection,
+        spec=study.consensus,
+    )
+    return found._asdict()
+
+
+def _consensus_figures(outputs: Mapping[str, Any], scope: Scope) -> Mapping[str, Any]:
+    rows = outputs["consensus_events"].filter(pl.col("probe_set") == scope.study.consensus.probe_set)
+    counts = outputs["null_draws"].filter(
+        (pl.col("probe_set") == scope.study.consensus.probe_set) & (pl.col("band") == "all")
+    )
+    means = counts.filter(pl.col("null") != "observed").group_by("null").agg(pl.col("statistic").mean())
+    return {
+        "num_consensus_events": rows.height,
+        "num_at_q_05": rows.filter(pl.col("q_value") <= scope.study.consensus.alpha).height,
+        **{f"null_mean_{name}": float(mean) for name, mean in means.iter_rows()},
+    }
+
+
+def _conclusions(
+    step: Any,
+    geometry: pl.DataFrame,
+    manifest: pl.DataFrame,
+    scalars: pl.DataFrame,
+    consensus_events: pl.DataFrame,
+    null_draws: pl.DataFrame,
+) -> Mapping[str, pl.DataFrame]:
+    from squiggle_assets.science.claims import study_result
+    from squiggle_assets.science.events import analysis_id
+
+    study = step.scope.study
+    found = study_result(
+        study,
+        geometry=geometry,
+        manifest=manifest,
+        scalars=scalars,
+        consensus_events=consensus_events,
+        null_draws=null_draws,
+        analysis_id=analysis_id(study.detection, study.consensus),
+        planted_steps=planted_steps(step.scope),
+        scale=scale_of(step.scope),
+    )
+    return found._asdict()
+
+
+def _conclusion_figures(outputs: Mapping[str, Any], scope: Scope) -> Mapping[str, Any]:
+    from squiggle_assets.report.study_figures import claims_figure_markdown
+
+    counts = outputs["claims"]["verdict"].value_counts().rows()
+    figures: dict[str, Any] = {f"num_{verdict.replace(' ', '_')}": num for verdict, num in sorted(counts)}
+    return {**figures, "claims_plot": claims_figure_markdown(outputs["claims"])}
+
+
+def _ledger(step: Any, split: pl.DataFrame, trace: pl.LazyFrame) -> Mapping[str, pl.DataFrame]:
+    from squiggle_assets.science.splitting import assert_uncontaminated, usage_ledger
+
+    probes = split.filter(pl.col("split").is_in(["probe_a", "probe_b"])).select("item_id", "content_sha256")
+    assert_uncontaminated(split, trace, probes)
+    return {"usage_ledger": usage_ledger(split, trace, probes)}
+
+
+def nodes() -> tuple[Node, ...]:
+    """Consensus, conclusions and the usage ledger."""
+    return (
+        Node(
+            name="consensus",
+            grain="arm",
+            inputs={
+                "geometry": Input(asset="geometry", load="frame"),
+                "events": Input(asset="events", load="frame"),
+                "manifest": Input(asset="run_manifest", load="frame"),
+            },
+            outs=(
+                Out(name="consensus_events", description="Moments that the seeds of an arm share, each with p and q."),
+                Out(name="null_draws", description="What agreement looks like by chance: every draw of every null."),
+                Out(name="invariance", description="How alike pairs of seeds are, beside what chance gives."),
+            ),
+            params=lambda scope: [scope.study.detection, scope.study.consensus],
+            modules=(f"{_SCIENCE}.consensus", f"{_SCIENCE}.events"),
+            compute=_consensus,
+            figures=_consensus_figures,
+        ),
+        Node(
+            name="conclusions",
+            grain="study",
+            inputs={
+                "geometry": Input(asset="geometry", load="frame"),
+                "manifest": Input(asset="run_manifest", load="frame"),
+                "scalars": Input(asset="scalars", load="frame"),
+                "consensus_events": Input(asset="consensus_events", load="frame"),
+                "null_draws": Input(asset="null_draws", load="frame"),
+            },
+            outs=(
+                Out(name="arm_outcomes", description="Every outcome of every arm beside its null, with an interval."),
+                Out(
+                    name="claims",
+                    description="What the study set out to show: estimate, null, control, interval, q, verdict.",
+                    checks=(("controls_tested", True, checks.controls_tested),),
+                ),
+            ),
+            params=lambda scope: [scope.study, planted_steps(scope), scale_of(scope)],
+            modules=(f"{_SCIENCE}.claims",),
+            compute=_conclusions,
+            figures=_conclusion_figures,
+        ),
+        Node(
+            name="usage_ledger",
+            grain="study",
+            inputs={
+                "split": Input(asset="split", load="frame"),
+                "trace": Input(asset="sample_trace", load="scan"),
+            },
+            outs=(
+                Out(
+                    name="usage_ledger",
+                    description="Which run used which item, when first and last, how often; held-out ones never.",
+                    checks=(("no_leak", True, checks.no_leak),),
+                ),
+            ),
+            modules=(f"{_SCIENCE}.splitting",),
+            compute=_ledger,
+        ),
+    )

@@ -1,0 +1,86 @@
+"""Reports as handles: Markdown, a self-contained page and plots, for a study and for a single run.
+
+Here: the report nodes. Not here: what they say or look like (squiggle_assets.report).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from squiggle_assets.assets.node import Input, Node, Out
+
+_STUDY = (
+    "claims",
+    "arm_outcomes",
+    "consensus_events",
+    "null_draws",
+    "invariance",
+    "events",
+    "geometry",
+    "scalars",
+    "run_manifest",
+    "curriculum",
+)
+_RUN = (
+    "run_manifest",
+    "scalars",
+    "milestones",
+    "controller_decisions",
+    "geometry",
+    "events",
+    "detection_summary",
+    "curriculum",
+)
+
+
+def _made(step: Any) -> dict[str, Any]:
+    from squiggle_assets.assets.identity import git_state
+
+    commit, dirty = git_state()
+    return {
+        "profile": step.scope.profile.name,
+        "object": step.identity.object_id,
+        "code version of the report": step.identity.code_version,
+        "git commit": f"{commit or 'unknown'}{' with uncommitted changes' if dirty else ''}",
+        "inputs": dict(step.identity.inputs),
+    }
+
+
+def _study_report(step: Any, **frames: Any) -> Mapping[str, Any]:
+    from squiggle_assets.report.study_report import study_report
+
+    return {"report": study_report(step.scope.study, step.scope.profile, made=_made(step), **frames)}
+
+
+def _run_report(step: Any, **frames: Any) -> Mapping[str, Any]:
+    from squiggle_assets.report.run_report import run_report
+
+    return {"run_report": run_report(step.scope.study, step.scope.profile, made=_made(step), **frames)}
+
+
+def nodes() -> tuple[Node, ...]:
+    """The study's report, and on demand the report of a run."""
+    return (
+        Node(
+            name="report",
+            grain="study",
+            inputs={name: Input(asset=name) for name in _STUDY},
+            outs=(
+                Out(name="report", kind="handle", description="The study as Markdown, page and plots.", tags=("html",)),
+            ),
+            params=lambda scope: [scope.study, scope.profile],
+            modules=("squiggle_assets.report.study_report",),
+            compute=_study_report,
+        ),
+        Node(
+            name="run_report",
+            grain="run",
+            exclude_by_default=True,
+            inputs={name: Input(asset=name) for name in _RUN},
+            outs=(Out(name="run_report", kind="handle", description="One run: losses, geometry, events, account."),),
+            params=lambda scope: [scope.study, scope.profile],
+            modules=("squiggle_assets.report.run_report",),
+            compute=_run_report,
+        ),
+    )
