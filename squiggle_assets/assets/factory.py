@@ -145,7 +145,7 @@ def _outputs(context: Any, graph: Graph, node: Node, inputs: Mapping[str, Any]) 
         graph=graph,
         scope=scope,
         identity=identity,
-        dagster_run_id=context.run_id,
+        dagster_run_id=context.run.run_id,
         store=store,
         resources=resources,
         progress=_progress(context, resources.workspace, node, at),
@@ -174,7 +174,7 @@ def _hand_over(
     outcomes = run_checks(out, looked_at, scope)
     product = Product(
         value=value,
-        origin=origin(graph, out.name, identity, scope, context.run_id),
+        origin=origin(graph, out.name, identity, scope, context.run.run_id),
         object_name=name,
         checks=outcomes,
         metadata={**step.facts, "reused": reused},

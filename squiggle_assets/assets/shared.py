@@ -6,6 +6,7 @@ Here: nodes of the shared grain. Not here: generators, importers, splits, pretra
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from squiggle_assets import checks
 from squiggle_assets.assets.node import Input, Node, Out, Scope
 
 _SCIENCE = "squiggle_assets.science"
+CHARS_PER_TOKEN = 4
+"""More than a token of the mixture has, so that no document has to be seen twice for want of text."""
 BASE_THREADS = 2
 """Threads of pretraining: a fixed number, because sums of floats depend on it."""
 
@@ -108,7 +111,10 @@ def _embedded(step: Any) -> Any:
     studied = generate_pool(PoolSpec())
     barred = frozenset(studied["content_sha256"])
     maths = without(generate_pool(PoolSpec(num_items=MIXTURE.pool_items, seed=MIXTURE.pool_seed)), barred)
-    texts = documents(maths, seed=spec.seed, excluded=barred)
+    # A shorter mixture is a prefix of a longer one: no more text is written than pretraining can use.
+    budget = CHARS_PER_TOKEN * spec.pretrain_steps * spec.pretrain_batch * spec.context
+    mixture = replace(MIXTURE, num_chars=min(MIXTURE.num_chars, budget))
+    texts = documents(maths, seed=spec.seed, spec=mixture, excluded=barred)
     tokenizer = train_tokenizer(texts, spec.vocab_size, spec.context)
     before = torch.get_num_threads()
     torch.set_num_threads(BASE_THREADS)

@@ -111,7 +111,7 @@ def _product(context: dg.AssetExecutionContext, model: SqlModel, graphs: Sequenc
         profile=workspace.profile.name,
         git_commit=commit,
         git_dirty=dirty,
-        dagster_run_id=context.run_id,
+        dagster_run_id=context.run.run_id,
     )
     metadata = {
         "sql": dg.MetadataValue.md(f"```sql\n{model.text}\n```"),

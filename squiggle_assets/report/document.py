@@ -10,12 +10,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib import resources
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from squiggle_assets.report.images import data_uri, shrunk
 from squiggle_assets.report.style import VERDICTS
 from squiggle_assets.report.text import Safe, clean, markdown_code, markdown_text
 from squiggle_assets.schemas.handles import HandleDraft
+from squiggle_assets.science.canonical import short_hash
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -192,6 +194,16 @@ def markdown(document: Document) -> str:
 def html(document: Document) -> str:
     """The report as one HTML page: images inside, no scripts, nothing fetched (a content policy forbids both)."""
     return _html().get_template("report.html.j2").render(document=document, verdicts=VERDICTS)
+
+
+def _templates() -> dict[str, str]:
+    folder = resources.files("squiggle_assets.report").joinpath("templates")
+    return {entry.name: entry.read_text(encoding="utf-8") for entry in folder.iterdir()}
+
+
+def template_digest() -> str:
+    """16 hex digits that change when a template does: part of a report's identity beside its code version."""
+    return short_hash(_templates())
 
 
 def plots_markdown(document: HandleDraft, *, limit: int = 60_000) -> dict[str, str]:

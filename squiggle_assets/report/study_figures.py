@@ -43,10 +43,11 @@ def claim_forest(claims: pl.DataFrame) -> Figure:
 
 def outcomes(arm_outcomes: pl.DataFrame, lines: Mapping[str, Timeline]) -> Figure:
     """All outcomes by arm beside their nulls."""
-    counts = dict(arm_outcomes.group_by("arm", maintain_order=True).agg(pl.col("n_seeds").max()).rows())
+    rows = arm_outcomes.filter(pl.col("arm").is_in(list(lines)))
+    counts = dict(rows.group_by("arm", maintain_order=True).agg(pl.col("n_seeds").max()).rows())
     return Figure(
         name="outcomes",
-        image=png(evidence_figures.outcomes(arm_outcomes, arms=list(lines))),
+        image=png(evidence_figures.outcomes(rows, arms=list(lines))),
         alt="Outcomes of every arm with intervals and null means",
         caption="Dot: observed; diamond: mean under the null; bar: 95 % interval (of the excess, drawn from the null "
         f"mean on, where there is a null; else of the mean over seeds). {num_seeds(counts)}.",

@@ -95,7 +95,7 @@ def claims(frame: pl.DataFrame) -> Table:
 
 
 def _note(row: Mapping[str, Any]) -> str:
-    said = [f"In {row['unit']}."]
+    said = [f"Unit: {row['unit']}."]
     if row["control"] is not None:
         span = interval(row["control_ci_lo"], row["control_ci_hi"])
         said.append(f"Beyond control {row['control']}: {number(row['control_difference'])} {span}.")

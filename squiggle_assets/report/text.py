@@ -15,7 +15,7 @@ MAX_TEXT = 20_000
 
 _INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 _MARKS = re.compile(r"([\\`*\[\]|~$])|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
-_LINE_START = re.compile(r"(?m)^(\s*)([#+=>-]|\d+(?=[.)]))")
+_LINE_START = re.compile(r"^(\d*)([#+=.)-])(?=\s|#|=|-|$)")
 
 
 class Safe(str):

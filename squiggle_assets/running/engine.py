@@ -20,12 +20,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from io_managers.store import Store
-from squiggle_assets.assets.node import Graph
+from resources.compute import ONE_THREAD
+from squiggle_assets.assets.node import NOWHERE, Graph
 from squiggle_assets.running import worker
 from squiggle_assets.running.plan import Selection, Task, stage_tasks, wanted_nodes
 from squiggle_assets.science.spec import Profile
 
-_PINS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+_QUIET = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "TRANSFORMERS_VERBOSITY": "error"}
 
 
 @dataclass
@@ -54,7 +55,7 @@ class Pool:
 
     def __init__(self, num_workers: int, environment: dict[str, str]) -> None:
         self._num = num_workers
-        self._environment = {**_PINS, **environment}
+        self._environment = {**ONE_THREAD, **_QUIET, **environment}
         self._context = mp.get_context("spawn")
         self.messages: Any = self._context.Queue()
         self._executor: ProcessPoolExecutor | None = None
@@ -148,6 +149,24 @@ def _settle(future: Future[worker.Outcome], task: Task, pool: Pool, summary: Sum
         console.print(f"FAILED {task}: {outcome.error}", markup=False, highlight=False)
 
 
+def sql_task(graph: Graph) -> Task:
+    """All SQL models as one task: they are cheap, and each finds for itself whether it is already there."""
+    from squiggle_assets.assets.sql import models
+
+    return Task(
+        study=graph.study.name,
+        stage=max(graph.stages.values()) + 1,
+        nodes=("sql models",),
+        assets=tuple((model.name,) for model in models()),
+        grain="shared",
+        partition=NOWHERE,
+    )
+
+
+def _there(task: Task, store: Store) -> bool:
+    return all(store.pointer("/".join(key)) is not None for key in task.assets)
+
+
 def run(
     graph: Graph,
     profile: Profile,
@@ -183,6 +202,10 @@ def run(
                     console.print(f"stage {stage}: {title}: {len(tasks)} to do", markup=False, highlight=False)
                 bar = shown.add_task(title, total=len(tasks), note="")
                 _run_stage(tasks, pool, shown, bar, summary, console)
+            marts = sql_task(graph)
+            if selection.assets is None and summary.ok and (summary.num_done or not _there(marts, store)):
+                bar = shown.add_task("SQL models", total=1, note="")
+                _run_stage([marts], pool, shown, bar, summary, console)
         finished = True
     finally:
         pool.close(idle=finished)

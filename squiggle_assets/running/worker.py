@@ -9,6 +9,7 @@ import os
 import signal
 import time
 import uuid
+import warnings
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -42,6 +43,7 @@ def start(environment: dict[str, str], messages: Any, parent: int) -> None:
     from io_managers.processes import die_with_parent
 
     die_with_parent(parent)
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     import dagster as dg
 
     from squiggle_assets.definitions import build

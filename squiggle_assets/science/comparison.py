@@ -184,11 +184,11 @@ def excess_difference(
 ) -> Difference:
     """Excess of consensus events over the null, of one arm less another, over the seeds that both have.
 
-    Two innocent explanations, and the p is the larger: labels mean nothing (swap the two runs of a seed, search both
-    arms again, over all 2^n swaps; events weighted by their totals, because a plain count stays the same until a
-    quarter of the seeds is swapped and so could never be significant), and each arm's schedule explains its count (difference of the null draws of
-    the two arms about their means, per family). Estimate in the family with the larger p; interval as
-    `count_interval`, over pairs of seeds, null means held fixed.
+    Two innocent explanations, and the p is the larger. Labels mean nothing: swap the two runs of a seed and search
+    both arms again, over all 2^n swaps, events weighted by their totals (a plain count stays the same until a
+    quarter of the seeds is swapped and so could never be significant). Each arm's schedule explains its count:
+    difference of the null draws of the two arms about their means, per family. Estimate in the family with the
+    larger p; interval as `count_interval`, over pairs of seeds, null means held fixed.
     """
     own, other = _paired(arm, against)
     first, second = arm.seen.strength[:, own], against.seen.strength[:, other]
@@ -220,7 +220,7 @@ def _tail(observed: float, values: F64, direction: Direction) -> float:
 
 
 def _swapped(first: matching.F32, second: matching.F32, arm: ArmData, support: int, rng: np.random.Generator) -> F64:
-    """[Q] difference of weighted counts for every swap of labels (a sample of them above MAX_SWAPS pairs), observed first."""
+    """[Q] difference of weighted counts for every swap of labels (a sample above MAX_SWAPS pairs), observed first."""
     num = first.shape[1]
     if num <= MAX_SWAPS:
         signs = signs_of(num)

@@ -74,10 +74,10 @@ class BaseModelSpec:
     ff_width: int = 256
     context: int = 128
     """Longest sequence the embedded model is built for, in tokens."""
-    pretrain_steps: int = 600
-    pretrain_batch: int = 32
+    pretrain_steps: int = 900
+    pretrain_batch: int = 16
     """Packed rows of `context` tokens per pretraining step."""
-    pretrain_lr: float = 3e-3
+    pretrain_lr: float = 4e-3
     seed: int = 0
 
 
@@ -98,7 +98,7 @@ class TrainingSpec:
     """Items per forward pass before the out-of-memory fallback halves it."""
     max_length: int = 96
     """Tokens of prompt + completion; longer items are truncated at the end (counted)."""
-    lr: float = 1e-3
+    lr: float = 2e-3
     beta1: float = 0.9
     beta2: float = 0.95
     weight_decay: float = 0.1

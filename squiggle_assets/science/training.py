@@ -11,8 +11,8 @@ with one number of threads (the caller sets it).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ from torch import Tensor
 from squiggle_assets.science import adapters, controller, milestones
 from squiggle_assets.science.batching import loss_sum, micro_batches
 from squiggle_assets.science.capture import Prober, ProbeRows
+from squiggle_assets.science.determinism import deterministic
 from squiggle_assets.science.evaluation import Evaluator, measure
 from squiggle_assets.science.fast_lora import fast_lora
 from squiggle_assets.science.packed_attention import packed_attention
@@ -107,7 +108,7 @@ class _Run:
         self.rows = _table_rows(run, self.plan)
         self.micro_batch = run.training.micro_batch if run.micro_batch is None else run.micro_batch
         self.controllers = controller.controllers(run.training)
-        stack.enter_context(_deterministic(run.device))
+        stack.enter_context(deterministic(run.device))
         model = run.make_model()
         spec = run.training
         self.adapted = adapters.attach(model, mode=spec.mode, rank=spec.lora_rank, alpha=spec.lora_alpha, seed=run.seed)
@@ -297,18 +298,3 @@ def _optimizer(parameters: list[torch.nn.Parameter], spec: TrainingSpec) -> torc
     ]
     kept = [group for group in groups if group["params"]]
     return torch.optim.AdamW(kept, lr=spec.lr, betas=(spec.beta1, spec.beta2), fused=True)
-
-
-@contextmanager
-def _deterministic(device: str) -> Iterator[None]:
-    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    fill = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
-    # on a GPU some kernels have no deterministic form: there it is a wish, on a CPU a demand
-    torch.use_deterministic_algorithms(True, warn_only=torch.device(device).type != "cpu")
-    # overwriting every new tensor with nan is for finding reads of unset memory, at a price in every operation
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
-        torch.utils.deterministic.fill_uninitialized_memory = fill  # type: ignore[attr-defined]

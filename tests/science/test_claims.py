@@ -12,11 +12,13 @@ import simulated_study as fake
 from squiggle_assets.schemas import claims as schemas
 from squiggle_assets.science.cells import arm_series
 from squiggle_assets.science.claims import arms_of, study_result
-from squiggle_assets.science.comparison import _swapped, count_interval, excess_difference
+from squiggle_assets.science.comparison import ArmData, _swapped, count_interval, excess_difference
 from squiggle_assets.science.consensus import consensus_of
+from squiggle_assets.science.nulls import with_nulls
 from squiggle_assets.science.outcomes import floor_check
 from squiggle_assets.science.planted import beyond_control, place_of, response_of, window_of
-from squiggle_assets.science.spec import Contrast
+from squiggle_assets.science.simulation import Design, simulated_arm
+from squiggle_assets.science.spec import ConsensusSpec, Contrast, DetectionSpec
 
 NAMES = ("iid", "blocked", "placebo", "planted")
 BLOCKED = [(step, layer, metric, 7.0) for step, layer, metric in (
@@ -171,7 +173,7 @@ def test_swapping_labels_turns_the_difference_round(arms):
     first, second = arms["blocked"], arms["iid"]
     found = _swapped(first.seen.strength, second.seen.strength, first, 6, np.random.default_rng(0))
     assert len(found) == 256
-    assert found[0] == found.max() > 2  # four events, each of eight seeds
+    assert found[0] >= np.sort(found)[-3] > 2  # four events, each of eight seeds
     np.testing.assert_allclose(found, -found[::-1])
 
 
@@ -231,3 +233,33 @@ def test_the_response_at_a_fixed_place_rejects_noise_as_often_as_alpha():
 def test_a_response_is_no_larger_than_itself():
     found = response_of(series_with(()), fake.PLANT_STEPS, fake.SPEC, np.random.default_rng(0))
     assert beyond_control(found, found) == (0.0, (0.0, 0.0))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("noise", ["white", "learning_rate", "boundary_3"])
+def test_the_response_to_nothing_is_significant_in_at_most_16_of_200_studies(noise):
+    rejected = 0
+    for number in range(200):
+        draws = np.random.default_rng([11, number])
+        series = simulated_arm(Design(noise=noise), draws)
+        rejected += response_of(series, (100, 104), fake.SPEC, draws).p_value < 0.05
+    assert rejected <= 16
+
+
+@pytest.mark.slow
+def test_a_loud_schedule_does_not_make_an_arm_richer_in_events():
+    spec, rejected = ConsensusSpec(draws_per_cell=15), 0
+    for number in range(40):
+        draws = np.random.default_rng([9, number])
+        loud, calm = (
+            ArmData(
+                arm=fake.study().arms[0],
+                series=series,
+                seen=with_nulls(series, DetectionSpec(), spec, draws),
+                num_items=1,
+                total_steps=200,
+            )
+            for series in (simulated_arm(Design(noise=noise), draws) for noise in ("boundary_3", "white"))
+        )
+        rejected += excess_difference(loud, calm, spec, "greater", draws).p_value < 0.05
+    assert rejected <= 6  # 40 * .05 = 2, sd 1.4

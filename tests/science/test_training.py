@@ -18,7 +18,7 @@ from squiggle_assets.science.rng import generator
 from squiggle_assets.science.schedule import schedule
 from squiggle_assets.science.training import RunInputs, RunResult, train
 from tests.science.run_stand import PROBE, TRAINING, Killed, Memory, inputs, same
-from tests.science.tiny_models import random_model
+from tests.science.tiny_models import VOCAB, random_model
 
 KEYS = {"arm", "seed", "run_id"}
 
@@ -237,11 +237,14 @@ def poisoned(step: int) -> RunInputs:
     victim = min(drawn - before)
     row = run.train.index[run.policy.items["item_id"][victim]]
     ids = run.train.input_ids.copy()
-    ids[run.train.offsets[row]] = 319
+    others = [*run.validation.values(), *(probe.table for probe in run.probes.values()), run.train]
+    used = {int(token) for table in others for token in table.input_ids}
+    unused = max(set(range(VOCAB)) - used)
+    ids[run.train.offsets[row]] = unused
 
     def model() -> Any:
         made = random_model("qwen2")
-        made.model.embed_tokens.weight.data[319] = math.nan
+        made.model.embed_tokens.weight.data[unused] = math.nan
         return made
 
     return replace(run, train=replace(run.train, input_ids=ids), make_model=model)
