@@ -58,6 +58,8 @@ def _consensus(
 
 
 def _consensus_figures(outputs: Mapping[str, Any], scope: Scope) -> Mapping[str, Any]:
+    from squiggle_assets.report.study_figures import consensus_figure_markdown
+
     rows = outputs["consensus_events"].filter(pl.col("probe_set") == scope.study.consensus.probe_set)
     counts = outputs["null_draws"].filter(
         (pl.col("probe_set") == scope.study.consensus.probe_set) & (pl.col("band") == "all")
@@ -67,6 +69,9 @@ def _consensus_figures(outputs: Mapping[str, Any], scope: Scope) -> Mapping[str,
         "num_consensus_events": rows.height,
         "num_at_q_05": rows.filter(pl.col("q_value") <= scope.study.consensus.alpha).height,
         **{f"null_mean_{name}": float(mean) for name, mean in means.iter_rows()},
+        "null_histogram": consensus_figure_markdown(
+            outputs["null_draws"], arm=scope.arm, probe_set=scope.study.consensus.probe_set
+        ),
     }
 
 

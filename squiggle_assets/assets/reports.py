@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from squiggle_assets.assets.node import Input, Node, Out
+from squiggle_assets.assets.node import Input, Node, Out, Scope
 
 _STUDY = (
     "claims",
@@ -47,6 +47,19 @@ def _made(step: Any) -> dict[str, Any]:
     }
 
 
+def _params(scope: Scope) -> Any:
+    from squiggle_assets.report.document import template_digest
+
+    return [scope.study, scope.profile, template_digest()]
+
+
+def _figures(outputs: Mapping[str, Any], scope: Scope) -> Mapping[str, Any]:
+    from squiggle_assets.report.document import plots_markdown
+
+    (draft,) = outputs.values()
+    return plots_markdown(draft)
+
+
 def _study_report(step: Any, **frames: Any) -> Mapping[str, Any]:
     from squiggle_assets.report.study_report import study_report
 
@@ -69,9 +82,10 @@ def nodes() -> tuple[Node, ...]:
             outs=(
                 Out(name="report", kind="handle", description="The study as Markdown, page and plots.", tags=("html",)),
             ),
-            params=lambda scope: [scope.study, scope.profile],
+            params=_params,
             modules=("squiggle_assets.report.study_report",),
             compute=_study_report,
+            figures=_figures,
         ),
         Node(
             name="run_report",
@@ -79,8 +93,9 @@ def nodes() -> tuple[Node, ...]:
             exclude_by_default=True,
             inputs={name: Input(asset=name) for name in _RUN},
             outs=(Out(name="run_report", kind="handle", description="One run: losses, geometry, events, account."),),
-            params=lambda scope: [scope.study, scope.profile],
+            params=_params,
             modules=("squiggle_assets.report.run_report",),
             compute=_run_report,
+            figures=_figures,
         ),
     )

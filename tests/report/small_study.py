@@ -14,7 +14,7 @@ from squiggle_assets.schemas.consensus import ConsensusEvents, Invariance, NullD
 from squiggle_assets.schemas.curriculum import Curriculum
 from squiggle_assets.schemas.events import DetectionSummary, Events
 from squiggle_assets.schemas.geometry import Geometry
-from squiggle_assets.schemas.runs import ControllerDecisions, Milestones, RunManifest, Scalars
+from squiggle_assets.schemas.runs import RunManifest, Scalars
 from squiggle_assets.science.metrics import ORIENTATION
 from squiggle_assets.science.spec import (
     Arm,
@@ -324,14 +324,6 @@ def made():
 
 def one_run(table, arm="planted", seed=7):
     return table.filter((pl.col("arm") == arm) & (pl.col("seed") == seed))
-
-
-def milestones():
-    return frame(Milestones, [])
-
-
-def decisions():
-    return frame(ControllerDecisions, [])
 
 
 def report(**given):

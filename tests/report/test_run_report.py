@@ -15,8 +15,8 @@ def report(**given):
     frames = {
         "run_manifest": s.one_run(s.run_manifest()),
         "scalars": s.one_run(s.scalars()),
-        "milestones": s.milestones(),
-        "controller_decisions": s.decisions(),
+        "milestones": frame(Milestones, []),
+        "controller_decisions": frame(ControllerDecisions, []),
         "geometry": s.one_run(s.geometry()),
         "events": s.one_run(s.events()),
         "detection_summary": s.one_run(s.detection_summary()),
