@@ -46,7 +46,7 @@ CURRICULUM_AB = Study(
             name="planted",
             curriculum="iid_baseline",
             role="planted",
-            plant=Plant(start=0.6, num_steps=4, share=0.75),
+            plant=Plant(start=0.7, num_steps=4, share=0.75),
             description="iid with known trigger items in three quarters of four consecutive batches.",
         ),
     ),
