@@ -65,15 +65,16 @@ def write_draft(draft: HandleDraft, folder: Path) -> None:
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor | np.ndarray]) -> None:
     """Write named tensors as safetensors; torch is imported only if one of them is a torch tensor."""
+    # as bytes: safetensors' save_file makes a hidden file of its own beside path, which a killed process would leave
     if any(type(value).__module__.split(".")[0] == "torch" for value in tensors.values()):
-        from safetensors.torch import save_file
+        from safetensors.torch import save
 
-        save_file(_own_storage(tensors), path)
+        path.write_bytes(save(_own_storage(tensors)))
         return
     import numpy as np
-    from safetensors.numpy import save_file as save_arrays
+    from safetensors.numpy import save as save_arrays
 
-    save_arrays({name: np.ascontiguousarray(value) for name, value in tensors.items()}, path)
+    path.write_bytes(save_arrays({name: np.ascontiguousarray(value) for name, value in tensors.items()}))
 
 
 def _own_storage(tensors: Mapping[str, Tensor | np.ndarray]) -> dict[str, Tensor]:

@@ -19,14 +19,6 @@ GROW_BY = 2
 """Seeds that one tick of a seed-growth schedule adds."""
 
 
-def fan_in_condition() -> dg.AutomationCondition[dg.AssetKey]:
-    """Run when every registered seed is there, and none of its blocking checks failed.
-
-    eager waits for all mapped partitions, so for all registered seeds; it never fires on part of a roster.
-    """
-    return dg.AutomationCondition.eager() & dg.AutomationCondition.all_deps_blocking_checks_passed()
-
-
 def roster_sensor(graphs: tuple[Graph, ...], profile: Callable[[], Profile]) -> dg.SensorDefinition:
     """Keeps every study's seed dimension in step with its value, so that a fresh UI shows all partitions."""
 

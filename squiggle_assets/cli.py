@@ -154,7 +154,8 @@ def report(
 
     with _session(study, profile, items) as session:
         if run_of is None:
-            selection, at = _selection(session.study, None, None, "report"), (None, None)
+            selection = _selection(session.study, None, None, "report")
+            at: tuple[str | None, int | None] = (None, None)
         else:
             arm, _, seed = run_of.partition(":")
             selection = _selection(session.study, arm, seed, "run_report")

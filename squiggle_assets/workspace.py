@@ -32,8 +32,9 @@ class Workspace:
     @staticmethod
     def given(*, profile: str | None = None, items: str | None = None) -> Workspace:
         """The workspace of the environment, with what a command line said winning over it."""
-        said = {"profile": profile, "items": items}
-        return Workspace(Settings(**{name: value for name, value in said.items() if value is not None}))
+        found = Settings()
+        said = {name: value for name, value in (("profile", profile), ("items", items)) if value is not None}
+        return Workspace(found.model_copy(update=said))
 
     @cached_property
     def root(self) -> Path:

@@ -55,7 +55,7 @@ def partitions_of(graph: Graph, node: Node) -> dg.PartitionsDefinition | None:
 def partition_of(context: dg.AssetExecutionContext, node: Node) -> Partition:
     """Arm and seed of the running step."""
     if node.grain == "run":
-        keys = context.partition_key.keys_by_dimension  # type: ignore[attr-defined]
+        keys = context.partition_key.keys_by_dimension
         return Partition(keys["arm"], int(keys["seed"]))
     return Partition(context.partition_key) if node.grain == "arm" else Partition()
 
@@ -98,8 +98,9 @@ def restamped(store: Store, node: Node, out: Out, identity: Identity, at: Partit
     for name in store.names(identity.object_id):
         if name.startswith(f"{out.name}."):
             ref = store.find(identity.object_id, name)
-            if ref is not None:
-                return store.look(ref).with_columns(pl.lit(at.arm).alias("arm"))
+            found = None if ref is None else store.look(ref)
+            if isinstance(found, pl.DataFrame):
+                return found.with_columns(pl.lit(at.arm).alias("arm"))
     return None
 
 
@@ -185,6 +186,22 @@ def _hand_over(
         yield check_result(key, outcome)
 
 
+def fan_in_condition() -> dg.AutomationCondition[Any]:
+    """Run when every registered seed is there, and none of its blocking checks failed.
+
+    eager waits for all mapped partitions, so for all registered seeds; it never fires on part of a roster.
+    """
+    return dg.AutomationCondition.eager() & dg.AutomationCondition.all_deps_blocking_checks_passed()
+
+
+def _waits(graph: Graph, node: Node) -> bool:
+    """Whether a node rests on many partitions of something: the daemon may make it when all of them are there."""
+    return node.grain in ("arm", "study") and any(
+        graph.makers[entry.asset].grain == "run" or (graph.makers[entry.asset].grain == "arm" and node.grain == "study")
+        for entry in node.inputs.values()
+    )
+
+
 def _asset_in(graph: Graph, node: Node, entry: Input) -> dg.AssetIn:
     grain = graph.makers[entry.asset].grain
     return dg.AssetIn(
@@ -212,7 +229,8 @@ def asset_of(graph: Graph, node: Node) -> dg.AssetsDefinition:
                 code_version=node_code(node.modules),
                 kinds={*out.tags, "parquet" if out.kind == "table" else "safetensors"},
                 owners=["team:squiggle"],
-                group_name=node.group,
+                group_name=graph.study.name if node.group == "study" else node.group,
+                automation_condition=fan_in_condition() if _waits(graph, node) else None,
             )
             for out in node.outs
         },

@@ -20,8 +20,9 @@ from squiggle_assets.assets.node import Input, Node, Out, Scope
 _SCIENCE = "squiggle_assets.science"
 CHARS_PER_TOKEN = 4
 """More than a token of the mixture has, so that no document has to be seen twice for want of text."""
-BASE_THREADS = 2
-"""Threads of pretraining: a fixed number, because sums of floats depend on it."""
+BASE_THREADS = 1
+"""Threads of pretraining: a fixed number, because sums of floats depend on it. Two would take half the time on an idle
+machine and several times as long on a busy one, where each waits for the other at every product."""
 
 
 @cache

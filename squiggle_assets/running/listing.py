@@ -15,12 +15,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from squiggle_assets.assets.identity import State
 from squiggle_assets.assets.node import Partition
 from squiggle_assets.running.engine import Summary
 from squiggle_assets.running.plan import node_state
 from squiggle_assets.running.session import Session
 
-STATES = ("current", "stale", "missing", "waiting", "refused")
+STATES: tuple[State, ...] = ("current", "stale", "missing", "waiting", "refused")
 _COLOURS = {"supported": "green", "exploratory": "yellow", "underpowered": "magenta", "not supported": "white"}
 
 Rows = list[dict[str, Any]]
@@ -70,10 +71,8 @@ def status_rows(session: Session) -> Rows:
             for at in session.graph.partitions(node.grain, session.seeds)
         )
         for out in node.outs:
-            partitions = sum(counts.values())
-            rows.append(
-                {"asset": out.name, "grain": node.grain, "partitions": partitions, **{s: counts[s] for s in STATES}}
-            )
+            row = {"asset": out.name, "grain": node.grain, "partitions": sum(counts.values())}
+            rows.append(row | {str(state): counts[state] for state in STATES})
     return rows
 
 

@@ -72,10 +72,10 @@ class BaseModelSpec:
     num_heads: int = 4
     num_kv_heads: int = 2
     ff_width: int = 256
-    context: int = 384
-    """Longest sequence the embedded model is built for, in tokens: most GSM8K items fit whole, all prompts do."""
-    pretrain_steps: int = 960
-    pretrain_batch: int = 5
+    context: int = 256
+    """Longest sequence the embedded model is built for, and the length of its pretraining rows, in tokens."""
+    pretrain_steps: int = 900
+    pretrain_batch: int = 8
     """Packed rows of `context` tokens per pretraining step."""
     pretrain_lr: float = 4e-3
     seed: int = 0
@@ -96,7 +96,7 @@ class TrainingSpec:
     """Items per optimiser step (effective batch)."""
     micro_batch: int = 8
     """Items per forward pass before the out-of-memory fallback halves it."""
-    max_length: int = 384
+    max_length: int = 256
     """Tokens of prompt + completion; longer items are truncated at the end (counted)."""
     lr: float = 2e-3
     beta1: float = 0.9
