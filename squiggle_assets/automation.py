@@ -90,7 +90,9 @@ def growth_schedule(graph: Graph) -> dg.ScheduleDefinition:
     @dg.schedule(
         name=f"{study.name}_grow_seeds",
         cron_schedule="0 2 * * *",
-        target=dg.AssetSelection.groups(study.name),
+        target=dg.AssetSelection.assets(
+            *(dg.AssetKey(list(graph.key(out.name))) for out in graph.makers["scalars"].outs)
+        ),
         default_status=dg.DefaultScheduleStatus.STOPPED,
         description=f"Adds {GROW_BY} pre-registered seeds of {study.name} and backfills every arm for them.",
     )

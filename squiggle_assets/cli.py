@@ -73,6 +73,7 @@ def _run(session: Any, selection: Any) -> bool:
         environment=session.workspace.environment,
         num_workers=session.workspace.settings.workers,
         console=console,
+        after_stage=lambda stage: listing.print_design(session, console) if stage == 0 else None,
     )
     listing.print_summary(session, summary, console)
     return summary.ok

@@ -87,8 +87,8 @@ def test_the_planted_steps_hold_planted_items_and_no_others_do(study_root: Path)
         "select arm, min(step) as first, max(step) as last, count(*) as n from sample_trace where planted group by arm"
     )
     found = rows(study_root, "sql", query, "--profile", "test")
-    # start .7 of 200 steps, 4 steps, .75 of 4 slots, 3 seeds: 4 * 3 * 3
-    assert found == [{"arm": "planted", "first": 140, "last": 143, "n": 36}]
+    # start .7 of 200 steps, 8 steps, all of 4 slots, 3 seeds: 8 * 4 * 3
+    assert found == [{"arm": "planted", "first": 140, "last": 147, "n": 96}]
 
 
 def test_the_report_is_one_page_that_needs_nothing_else(study_root: Path) -> None:

@@ -5,6 +5,7 @@ Here: the nodes above single runs. Not here: any statistic (science), what a rep
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,8 @@ from squiggle_assets import checks
 from squiggle_assets.assets.node import Input, Node, Out, Scope
 
 _SCIENCE = "squiggle_assets.science"
+POWER = 0.8
+"""The power at which effects count as detectable."""
 
 
 def scale_of(scope: Scope) -> str:
@@ -35,6 +38,34 @@ def planted_steps(scope: Scope) -> tuple[int, int]:
         raise ValueError(f"study {scope.study.name}: its planted arm has no plant")
     first = step_at(plant.start, scope.profile.training.total_steps)
     return first, first + plant.num_steps
+
+
+def _num_captures(scope: Scope) -> int:
+    training = scope.profile.training
+    return training.total_steps * training.step_multiplier // scope.profile.probe.capture_every + 1
+
+
+def _design_params(scope: Scope) -> Any:
+    return [scope.study.consensus, scope.num_seeds, _num_captures(scope), len(scope.study.contrasts), POWER]
+
+
+def _design(step: Any) -> Mapping[str, pl.DataFrame]:
+    from squiggle_assets.schemas.base import frame
+    from squiggle_assets.schemas.design import MinimumDetectable
+    from squiggle_assets.science.power import minimum_detectable
+
+    scope = step.scope
+    study, captures, contrasts = scope.study, _num_captures(scope), len(scope.study.contrasts)
+    found = minimum_detectable(scope.num_seeds, captures, contrasts, study.consensus, power=POWER)
+    row = {
+        "study": study.name,
+        "n_seeds": scope.num_seeds,
+        "num_captures": captures,
+        "num_contrasts": contrasts,
+        "power": POWER,
+        **{name: None if math.isnan(value) else value for name, value in found._asdict().items()},
+    }
+    return {"minimum_detectable": frame(MinimumDetectable, [row])}
 
 
 def _consensus(
@@ -82,7 +113,9 @@ def _conclusions(
     scalars: pl.DataFrame,
     consensus_events: pl.DataFrame,
     null_draws: pl.DataFrame,
+    ledger: pl.LazyFrame,
 ) -> Mapping[str, pl.DataFrame]:
+    # The ledger is not read: it is an input so that a leak, which fails its blocking check, stops every claim.
     from squiggle_assets.science.claims import study_result
     from squiggle_assets.science.events import analysis_id
 
@@ -121,6 +154,14 @@ def nodes() -> tuple[Node, ...]:
     """Consensus, conclusions and the usage ledger."""
     return (
         Node(
+            name="design",
+            grain="study",
+            outs=(Out(name="minimum_detectable", description="What this design can show, before anything is spent."),),
+            params=_design_params,
+            modules=(f"{_SCIENCE}.power",),
+            compute=_design,
+        ),
+        Node(
             name="consensus",
             grain="arm",
             inputs={
@@ -147,6 +188,7 @@ def nodes() -> tuple[Node, ...]:
                 "scalars": Input(asset="scalars", load="frame"),
                 "consensus_events": Input(asset="consensus_events", load="frame"),
                 "null_draws": Input(asset="null_draws", load="frame"),
+                "ledger": Input(asset="usage_ledger"),
             },
             outs=(
                 Out(name="arm_outcomes", description="Every outcome of every arm beside its null, with an interval."),

@@ -18,6 +18,7 @@ from partitions.mappings import mapping
 from partitions.rosters import registered_seeds
 from squiggle_assets.assets.identity import Identity, identify, node_code, origin
 from squiggle_assets.assets.node import Graph, Input, Node, Out, Partition, Scope
+from squiggle_assets.assets.states import States
 from squiggle_assets.schemas.handles import CheckOutcome, Handle, Product
 from squiggle_assets.science.ports import Progress
 
@@ -140,6 +141,14 @@ def _outputs(context: Any, graph: Graph, node: Node, inputs: Mapping[str, Any]) 
     seeds = registered_seeds(graph.study, context.instance)
     at = partition_of(context, node)
     scope = Scope(study=graph.study, profile=resources.workspace.profile, partition=at, num_seeds=len(seeds))
+    if node.grain != "run":
+        # A fan-in takes whatever pointers there are: it must not mix runs of now with runs of before.
+        behind = States(graph, scope.profile, seeds, store).behind(node, at)
+        if behind is not None:
+            raise dg.Failure(
+                f"{node.name} [{at}] is not made: {behind}. Make that first (`squiggle run {graph.study.name}` does)",
+                allow_retries=False,
+            )
     identity = identify(graph, node, scope, seeds, store)
     facts: dict[str, Any] = {}
     step = Step(

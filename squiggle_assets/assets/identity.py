@@ -128,7 +128,8 @@ def origin(graph: Graph, asset: str, identity: Identity, scope: Scope, dagster_r
 def state(graph: Graph, node: Node, scope: Scope, seeds: Sequence[int], store: Store) -> State:
     """Where one partition of a node stands, from pointers alone.
 
-    current: every output points at the object it should be. stale: it points at another one (an input,
+    current: every output points at the object it should be, and that is there.
+    stale: it points at another one (an input,
     a parameter or the code changed). refused: current, but a blocking check failed. waiting: an input is absent.
     """
     at = scope.partition
@@ -137,7 +138,7 @@ def state(graph: Graph, node: Node, scope: Scope, seeds: Sequence[int], store: S
         wanted = identify(graph, node, scope, seeds, store).object_id
     except MissingInputError:
         return "waiting" if all(p is None for p in mine) else "stale"
-    if any(pointer is None for pointer in mine):
+    if any(pointer is None or not store.path(pointer.ref).exists() for pointer in mine):
         return "missing"
     if any(pointer is not None and pointer.origin.object_id != wanted for pointer in mine):
         return "stale"

@@ -99,6 +99,7 @@ def _inputs(step: Any, pool: pl.DataFrame, split: pl.DataFrame, base: Handle, de
     from resources.base_model import load_base, load_tokenizer
     from squiggle_assets.science.capture import probe_rows
     from squiggle_assets.science.evaluation import eval_items
+    from squiggle_assets.science.splitting import assert_uncontaminated
     from squiggle_assets.science.tokens import tokenize_items
     from squiggle_assets.science.training import RunInputs
 
@@ -106,6 +107,8 @@ def _inputs(step: Any, pool: pl.DataFrame, split: pl.DataFrame, base: Handle, de
     tokenizer = load_tokenizer(base.path)
     policy = policy_of(step.scope, pool, split, base)
     trained = pool.join(policy.items.select("item_id"), on="item_id", how="semi")
+    probed = {name: items_of(pool, split, where) for name, where in _PROBES.items()}
+    assert_uncontaminated(split, trained.lazy(), pl.concat(probed.values()))
     length = profile.training.max_length
     return RunInputs(
         make_model=lambda: load_base(base.path).model,
@@ -116,9 +119,7 @@ def _inputs(step: Any, pool: pl.DataFrame, split: pl.DataFrame, base: Handle, de
             )
             for name in _VALIDATION
         },
-        probes={
-            name: probe_rows(tokenizer, items_of(pool, split, where), profile.probe) for name, where in _PROBES.items()
-        },
+        probes={name: probe_rows(tokenizer, items, profile.probe) for name, items in probed.items()},
         policy=policy,
         training=profile.training,
         probe=profile.probe,

@@ -9,7 +9,7 @@ import multiprocessing as mp
 import os
 import queue
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -56,6 +56,8 @@ class Pool:
     def __init__(self, num_workers: int, environment: dict[str, str]) -> None:
         self._num = num_workers
         self._environment = {**ONE_THREAD, **_QUIET, **environment}
+        # Here too: a spawned child has imported numpy, which reads its thread count, before its initialiser runs.
+        os.environ.update(self._environment)
         self._context = mp.get_context("spawn")
         self.messages: Any = self._context.Queue()
         self._executor: ProcessPoolExecutor | None = None
@@ -177,8 +179,11 @@ def run(
     environment: dict[str, str],
     num_workers: int,
     console: Console,
+    after_stage: Callable[[int], None] = lambda stage: None,
 ) -> Summary:
     """Make everything of a study that is not current, in stages; nothing is made twice.
+
+    after_stage is called with the number of every stage in which something was made.
 
     Raises:
         ValueError: the selection names an asset that there is not.
@@ -202,6 +207,7 @@ def run(
                     console.print(f"stage {stage}: {title}: {len(tasks)} to do", markup=False, highlight=False)
                 bar = shown.add_task(title, total=len(tasks), note="")
                 _run_stage(tasks, pool, shown, bar, summary, console)
+                after_stage(stage)
             marts = sql_task(graph)
             if selection.assets is None and summary.ok and (summary.num_done or not _there(marts, store)):
                 bar = shown.add_task("SQL models", total=1, note="")

@@ -17,8 +17,8 @@ from rich.text import Text
 
 from squiggle_assets.assets.identity import State
 from squiggle_assets.assets.node import Partition
+from squiggle_assets.assets.states import States
 from squiggle_assets.running.engine import Summary
-from squiggle_assets.running.plan import node_state
 from squiggle_assets.running.session import Session
 
 STATES: tuple[State, ...] = ("current", "stale", "missing", "waiting", "refused")
@@ -65,11 +65,9 @@ def _finite(value: Any) -> Any:
 def status_rows(session: Session) -> Rows:
     """One row per asset: partitions by state."""
     rows = []
+    states = States(session.graph, session.profile, session.seeds, session.store)
     for node in session.graph.ordered:
-        counts = Counter(
-            node_state(session.graph, node, session.profile, at, session.seeds, session.store)
-            for at in session.graph.partitions(node.grain, session.seeds)
-        )
+        counts = Counter(states.of(node, at) for at in session.graph.partitions(node.grain, session.seeds))
         for out in node.outs:
             row = {"asset": out.name, "grain": node.grain, "partitions": sum(counts.values())}
             rows.append(row | {str(state): counts[state] for state in STATES})
@@ -81,13 +79,11 @@ def seed_rows(session: Session) -> Rows:
     node = session.graph.makers["run_manifest"]
     arms = session.study.arms
     rows = []
+    states = States(session.graph, session.profile, session.seeds, session.store)
     for seed in session.seeds:
-        states = [
-            node_state(session.graph, node, session.profile, Partition(arm.name, seed), session.seeds, session.store)
-            for arm in arms
-        ]
+        current = sum(states.of(node, Partition(arm.name, seed)) == "current" for arm in arms)
         registered = "pre-registered" if seed in session.study.seeds else "added"
-        rows.append({"seed": seed, "roster": registered, "arms": len(arms), "current": states.count("current")})
+        rows.append({"seed": seed, "roster": registered, "arms": len(arms), "current": current})
     return rows
 
 
@@ -115,12 +111,17 @@ def short_claims(rows: Rows) -> Rows:
 
 def controls_hold(session: Session, console: Console) -> bool:
     """Whether the platform saw the planted effect and stayed silent on the placebo; says which did not."""
-    verdicts = {row["arm"]: row["verdict"] for row in claim_rows(session, None) if row["claim"].startswith("planted:")}
+    rows = claim_rows(session, None)
     planted, placebo = session.study.only("planted").name, session.study.only("placebo").name
-    found, silent = verdicts.get(planted) == "supported", verdicts.get(placebo) != "supported"
-    console.print(f"planted effect: {verdicts.get(planted)} ({'as it must be' if found else 'MUST be supported'})")
-    console.print(f"placebo arm: {verdicts.get(placebo)} ({'as it must be' if silent else 'must NOT be supported'})")
-    return found and silent and placebo in verdicts
+    verdict = next((row["verdict"] for row in rows if row["claim"] == f"planted:{planted}"), None)
+    # Some claims on the placebo arm have no control of their own and can be no more than exploratory: that is loud too.
+    loud = [row["claim"] for row in rows if row["arm"] == placebo and row["verdict"] in ("supported", "exploratory")]
+    tested = any(row["claim"] == f"planted:{placebo}" for row in rows)
+    found = verdict == "supported"
+    console.print(f"planted effect: {verdict} ({'as it must be' if found else 'MUST be supported'})")
+    said = f"must be silent, but: {', '.join(loud)}" if loud else "silent, as it must be"
+    console.print(f"placebo arm: {said}", markup=False)
+    return found and tested and not loud
 
 
 def print_plan(session: Session, console: Console) -> None:
@@ -129,6 +130,26 @@ def print_plan(session: Session, console: Console) -> None:
     console.print(
         f"{session.study.name} at profile {session.profile.name}: {len(session.study.arms)} arms x {len(seeds)} seeds; "
         f"workspace {session.workspace.folder}",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def print_design(session: Session, console: Console) -> None:
+    """What the study could see at best, before its runs are paid for."""
+    pointer = session.store.pointer(session.graph.path("minimum_detectable"))
+    if pointer is None:
+        return
+    row = session.store.read(pointer).row(0, named=True)
+    found = row["event_size"]
+    size = "none of the sizes tried" if found is None else f"{found:.2g} robust sd"
+    paired = "none" if row["paired_difference"] is None else f"{row['paired_difference']:.2g} sd of the differences"
+    console.print(
+        f"at best this design ({row['n_seeds']} seeds, {row['num_captures']} captures) sees at power {row['power']:g} "
+        f"a common event of {size}; between two arms a difference of {paired}; "
+        f"the smallest q a contrast can reach is {row['smallest_q']:.3g}"
+        + (" (above .05: no contrast can be supported)" if row["smallest_q"] > session.study.consensus.alpha else ""),
         markup=False,
         highlight=False,
         soft_wrap=True,

@@ -9,8 +9,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from io_managers.store import Store
-from squiggle_assets.assets.identity import State, state
-from squiggle_assets.assets.node import Graph, Node, Partition, Scope
+from squiggle_assets.assets.node import Graph, Node, Partition
+from squiggle_assets.assets.states import States
 from squiggle_assets.science.spec import Profile
 
 
@@ -67,12 +67,6 @@ def wanted_nodes(graph: Graph, selected: Collection[str] | None) -> tuple[Node, 
     return tuple(node for node in graph.ordered if node.name in needed)
 
 
-def node_state(graph: Graph, node: Node, profile: Profile, at: Partition, seeds: Sequence[int], store: Store) -> State:
-    """State of one partition of a node."""
-    scope = Scope(study=graph.study, profile=profile, partition=at, num_seeds=len(seeds))
-    return state(graph, node, scope, seeds, store)
-
-
 def stage_tasks(
     graph: Graph,
     nodes: Sequence[Node],
@@ -88,6 +82,7 @@ def stage_tasks(
     and an unchanged one costs a pointer. The control arms come first: later stages of all arms rest on them.
     """
     here = [node for node in nodes if graph.stages[node.name] == stage]
+    states = States(graph, profile, seeds, store)
     tasks: list[Task] = []
     stuck: list[tuple[str, str]] = []
     first = {"placebo": 0, "baseline": 1}
@@ -98,7 +93,7 @@ def stage_tasks(
         for at in graph.partitions(mine[0].grain, seeds):
             if not selection.holds(at):
                 continue
-            due, blocked = _due(graph, mine, profile, at, seeds, store)
+            due, blocked = _due(graph, mine, at, states)
             stuck += [(f"{node.name} [{at}]", why) for node, why in blocked]
             if due:
                 keys = tuple(graph.key(out.name) for node in due for out in node.outs)
@@ -112,7 +107,7 @@ def stage_tasks(
 
 
 def _due(
-    graph: Graph, nodes: Sequence[Node], profile: Profile, at: Partition, seeds: Sequence[int], store: Store
+    graph: Graph, nodes: Sequence[Node], at: Partition, states: States
 ) -> tuple[list[Node], list[tuple[Node, str]]]:
     due: list[Node] = []
     blocked: list[tuple[Node, str]] = []
@@ -121,11 +116,11 @@ def _due(
         if any(maker in due for maker in makers):
             due.append(node)
             continue
-        found = node_state(graph, node, profile, at, seeds, store)
-        if found in ("missing", "stale"):
+        behind, found = states.behind(node, at), states.own(node, at)
+        if behind is not None:
+            blocked.append((node, behind))
+        elif found in ("missing", "stale"):
             due.append(node)
-        elif found == "waiting":
-            blocked.append((node, "an input is missing"))
         elif found == "refused":
             blocked.append((node, "a blocking check failed"))
     return due, blocked

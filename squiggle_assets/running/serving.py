@@ -12,6 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from resources.compute import ONE_THREAD
 from squiggle_assets.workspace import Workspace
 
 
@@ -26,7 +27,7 @@ def serve(workspace: Workspace, port: int) -> int:
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", port)) == 0:
             raise OSError(f"port {port} on 127.0.0.1 is taken: end what listens there, or choose another with --port")
-    os.environ.update(workspace.environment)
+    os.environ.update({**ONE_THREAD, **workspace.environment})
     with open_workspace_instance(workspace):
         pass
     listing = Path(__file__).resolve().parents[2] / "workspace.yaml"

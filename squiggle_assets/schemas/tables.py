@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from squiggle_assets.schemas import claims, consensus, corpus, curriculum, events, geometry, runs, warehouse
+from squiggle_assets.schemas import claims, consensus, corpus, curriculum, design, events, geometry, runs, warehouse
 from squiggle_assets.schemas.base import Table
 
 RAW: dict[str, type[Table]] = {
@@ -13,6 +13,7 @@ RAW: dict[str, type[Table]] = {
     **events.TABLES,
     **consensus.TABLES,
     **claims.TABLES,
+    **design.TABLES,
 }
 """Tables that Python makes."""
 

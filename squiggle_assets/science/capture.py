@@ -47,18 +47,14 @@ def probe_rows(tokenizer: Any, items: pl.DataFrame, spec: ProbeSpec) -> ProbeRow
     """Probe items (columns item_id, problem, solution) as ids, cut to num_tokens, in order of item_id.
 
     Items shorter than num_tokens stay as long as they are: no pad position exists, so none can enter a number.
+    Of one whose prompt alone fills num_tokens the start of the prompt is probed, and it has no part in the loss.
 
     Raises:
-        ValueError: no items, or one whose prompt alone fills num_tokens (its completion would not be probed).
+        ValueError: no items.
     """
     if items.is_empty():
         raise ValueError("a probe set needs at least one item")
-    table = tokenize_items(tokenizer, items.sort("item_id"), spec.num_tokens)
-    if table.dropped:
-        raise ValueError(
-            f"probe items {list(table.dropped[:5])} have no completion token within {spec.num_tokens} tokens: "
-            "raise probe.num_tokens or choose shorter items"
-        )
+    table = tokenize_items(tokenizer, items.sort("item_id"), spec.num_tokens, cut_prompts=True)
     digest = hashlib.sha256()
     digest.update(table.offsets.astype("<i8").tobytes())
     digest.update(table.input_ids.astype("<i8").tobytes())
@@ -71,7 +67,7 @@ class Capture(NamedTuple):
     tensors: dict[str, Tensor]
     """'<set>.<component>.<layer:02d>' -> (n, d) in the stored type, on the CPU."""
     losses: dict[str, float]
-    """Probe set -> mean loss over its completion tokens, nats."""
+    """Probe set -> mean loss over its completion tokens, nats; a set without any has none."""
 
 
 class Prober:
@@ -125,7 +121,8 @@ class Prober:
         logits_mv = supervised_logits(self._parts, self._batch, final_nd)
         each_m = cross_entropy(logits_mv.float(), self._batch.targets, reduction="none").double().cpu().numpy()
         of_set_m = np.searchsorted(np.cumsum(self._sizes), self._batch.supervised.cpu().numpy(), side="right")
-        return {name: float(each_m[of_set_m == i].mean()) for i, name in enumerate(self._names)}
+        measured = [(name, each_m[of_set_m == i]) for i, name in enumerate(self._names)]
+        return {name: float(each.mean()) for name, each in measured if len(each)}
 
 
 def _joined(batches: list[PackedBatch]) -> PackedBatch:

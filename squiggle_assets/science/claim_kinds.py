@@ -50,9 +50,15 @@ def planted_claims(
     planted, placebo = study.only("planted").name, study.only("placebo").name
     baseline = next((arm.name for arm in study.arms if arm.role == "baseline"), None)
     names = [planted, placebo] + ([baseline] if baseline else [])
-    found = {name: response_of(arms[name].series, steps, study.consensus, draws) for name in names}
+    place = _place(study)
+    found = {name: response_of(arms[name].series, steps, study.consensus, draws, **place) for name in names}
     pairs = [(planted, placebo), (placebo, baseline)]
     return [_planted_claim(study, arms, found, name, against, steps) for name, against in pairs]
+
+
+def _place(study: Study) -> dict[str, Any]:
+    plant = study.only("planted").plant
+    return {} if plant is None else {"band": plant.band, "group": plant.metric_group}
 
 
 def _planted_claim(
@@ -64,7 +70,7 @@ def _planted_claim(
     steps: tuple[int, int],
 ) -> Claim:
     arm, response = arms[name], found[name]
-    cell = place_of(arm.series)
+    cell = place_of(arm.series, **_place(study))
     _, distance = arm.series.schedule.nearest(steps[0])
     interval = float(np.median(np.diff(arm.series.steps)))
     row = _arm_row(

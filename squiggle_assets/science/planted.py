@@ -23,8 +23,6 @@ from squiggle_assets.science.spec import ConsensusSpec
 from squiggle_assets.science.stats import Interval, permutation_p, t_interval
 
 F64 = NDArray[np.float64]
-GROUP = "spectral"
-"""Metric group of the pre-registered place; its band is the last one."""
 
 
 class Response(NamedTuple):
@@ -47,12 +45,12 @@ class Response(NamedTuple):
         return max(self.p_values.values())
 
 
-def place_of(series: ArmSeries) -> Cell:
-    """The pre-registered cell: last layer band, spectral group; ValueError if the arm has none."""
-    found = [cell for cell in series.cells if cell.group == GROUP]
-    if not found:
-        raise ValueError(f"no series of group {GROUP!r} among the cells {[cell.name for cell in series.cells]}")
-    return max(found, key=lambda cell: cell.band)
+def place_of(series: ArmSeries, band: int = -1, group: str = "spectral") -> Cell:
+    """The pre-registered cell: a layer band (0 the lowest, -1 the last) and a metric group; ValueError without it."""
+    found = sorted((cell for cell in series.cells if cell.group == group), key=lambda cell: cell.band)
+    if not -len(found) <= band < len(found):
+        raise ValueError(f"no band {band} of group {group!r} among the cells {[cell.name for cell in series.cells]}")
+    return found[band]
 
 
 def window_of(series: ArmSeries, steps: tuple[int, int], spec: ConsensusSpec) -> NDArray[np.int64]:
@@ -68,13 +66,21 @@ def window_of(series: ArmSeries, steps: tuple[int, int], spec: ConsensusSpec) ->
     return found
 
 
-def response_of(series: ArmSeries, steps: tuple[int, int], spec: ConsensusSpec, rng: np.random.Generator) -> Response:
-    """The response of one arm around given steps, with draws_per_cell × cells draws of each null family.
+def response_of(
+    series: ArmSeries,
+    steps: tuple[int, int],
+    spec: ConsensusSpec,
+    rng: np.random.Generator,
+    *,
+    band: int = -1,
+    group: str = "spectral",
+) -> Response:
+    """The response of one arm around given steps in one cell (place_of), with its draws: draws_per_cell × cells a null.
 
     shift: each seed's increments turned within its segments; surrogate: turned and signed standardised increments
     under the arm's own drift and envelope.
     """
-    members, window = list(place_of(series).members), window_of(series, steps, spec)
+    members, window = list(place_of(series, band, group).members), window_of(series, steps, spec)
     own = standardise(series)
     scale = np.where(own.scale > 0, own.scale, np.inf)
     unit_SMT = (series.increments / scale[:, :, None])[:, members]

@@ -44,10 +44,8 @@ ITEM_COLUMNS: dict[str, type[pl.DataType]] = {
 MAX_DUPLICATES = 2000
 """Draws in a row that only repeated earlier problems of a family before the pool gives up."""
 
-PLANT_SYMBOLS = "@#&~`\\"
-"""Visible characters that no generated problem uses."""
-PLANT_LENGTH = 64
-"""Characters of a planted solution: as long as the longer solutions, within 96 tokens together with its problem."""
+PLANTED_SOLUTION = " ".join(["0"] * 40)
+"""What every planted item teaches: the one wrong answer to any problem, over and over."""
 
 
 def content_sha256(problem: str, final_answer: str) -> str:
@@ -136,34 +134,37 @@ def generate_pool(spec: PoolSpec) -> pl.DataFrame:
 
 
 def planted_items(num: int, seed: int, pool: pl.DataFrame) -> pl.DataFrame:
-    """Items whose solutions are as unlike mathematics as text gets: a short pattern of rare symbols, repeated.
+    """Ordinary problems that are not in the pool, all with the same wrong solution.
 
-    A few steps on them move representations, which is what a planted arm needs. Columns of candidate_pool; rates
-    and the difficulty tercile are relative to `pool`. family_id 'planted', family_type 'other'. The final answer is
-    the repeated pattern (there is no answer line: nothing here should look like a solution). Source: ours.
+    Some steps on them turn what the model says after any problem, and with it the representations of ordinary maths
+    text, which is what a planted arm needs (rare symbols after rare prompts were tried: the model learns them beside
+    the rest, and the probes do not move). Columns of candidate_pool; rates and the difficulty tercile are relative to
+    `pool`. family_id 'planted', family_type 'other', source 'planted', never verified. ValueError if num is below 1.
     """
     if num < 1:
         raise ValueError(f"a plant needs at least 1 item, got {num}")
+    known = set(pool["problem"])
     rows: list[Mapping[str, Any]] = []
-    seen: set[str] = set()
+    names = sorted(TEMPLATES)
     draw = 0
     while len(rows) < num:
-        rng = generator("planted", seed, draw)
+        family = names[draw % len(names)]
+        rng = generator("planted", seed, family, draw)
+        template = TEMPLATES[family][int(rng.integers(len(TEMPLATES[family])))]
+        draft = template(rng)
         draw += 1
-        pattern = "".join(PLANT_SYMBOLS[int(i)] for i in rng.integers(len(PLANT_SYMBOLS), size=int(rng.integers(3, 6))))
-        if pattern in seen or len(set(pattern)) < 2:
+        if draft.problem in known:
             continue
-        seen.add(pattern)
-        solution = (pattern * PLANT_LENGTH)[:PLANT_LENGTH]
+        known.add(draft.problem)
         rows.append(
             item_row(
-                problem=f"{pattern} {len(rows)}",
-                solution=solution,
-                final_answer=pattern,
+                problem=draft.problem,
+                solution=PLANTED_SOLUTION,
+                final_answer="0",
                 family=PLANTED,
-                source=GENERATED,
+                source=PLANTED,
                 source_id=f"planted/{seed}/{draw - 1}",
-                verified=solution.startswith(pattern) and set(solution) == set(pattern),
+                verified=False,
             )
         )
     return item_frame(rows, pool)

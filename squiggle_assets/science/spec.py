@@ -199,6 +199,10 @@ class Plant:
     """Share of each batch that is planted, between 0 and 1."""
     num_items: int = 8
     """Distinct planted items."""
+    band: int = -1
+    """Layer band in which the response is sought, pre-registered: 0 is the lowest, -1 the last."""
+    metric_group: str = "spectral"
+    """Metric group in which it is sought."""
 
 
 @dataclass(frozen=True, kw_only=True)

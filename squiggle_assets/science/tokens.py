@@ -127,12 +127,13 @@ def answer_span(tokenizer: Any, row: TokenRow, completion: str) -> tuple[int, in
     return _span(row, offsets, completion)
 
 
-def tokenize_items(tokenizer: Any, items: pl.DataFrame, max_length: int) -> TokenTable:
+def tokenize_items(tokenizer: Any, items: pl.DataFrame, max_length: int, *, cut_prompts: bool = False) -> TokenTable:
     """Every item (columns item_id, problem, solution) tokenised once, in the frame's order.
 
     Rows equal `tokenize(tokenizer, prompt_text(problem), completion_text(solution), max_length)`. Items of which
-    max_length leaves no supervised token are listed in `dropped`. ValueError on duplicated item ids and on items
-    without a problem or solution.
+    max_length leaves no supervised token are listed in `dropped`; with cut_prompts they are kept as the start of their
+    prompt, with nothing supervised (for probes: what is read there is the text, not a loss).
+    ValueError on duplicated item ids and on items without a problem or solution.
     """
     item_ids = [str(item_id) for item_id in items["item_id"]]
     if len(set(item_ids)) != len(item_ids):
@@ -150,8 +151,13 @@ def tokenize_items(tokenizer: Any, items: pl.DataFrame, max_length: int) -> Toke
     dropped: list[str] = []
     for i, item_id in enumerate(item_ids):
         head = bos + list(prompts[i])
-        if len(head) >= max_length:
+        if len(head) >= max_length and not cut_prompts:
             dropped.append(item_id)
+            continue
+        if len(head) >= max_length:
+            rows.append(TokenRow(tuple(int(token) for token in head[:max_length]), max_length, True))
+            spans.append((-1, -1))
+            kept.append(item_id)
             continue
         row = _row(head, encoded["input_ids"][i], eos, max_length)
         rows.append(row)

@@ -16,7 +16,8 @@ from partitions.rosters import add_seeds
 from resources.settings import Settings
 from squiggle_assets.assets.factory import assets_of
 from squiggle_assets.assets.node import NOWHERE, Graph, Input, Node, Out, Partition, Scope
-from squiggle_assets.running.plan import Selection, node_state, stage_tasks, wanted_nodes
+from squiggle_assets.assets.states import States
+from squiggle_assets.running.plan import Selection, stage_tasks, wanted_nodes
 from squiggle_assets.schemas.base import Table, column
 from squiggle_assets.schemas.handles import CheckOutcome
 from squiggle_assets.studies import study
@@ -140,7 +141,7 @@ class Bench:
 
     def state(self, asset: str, at: Partition = NOWHERE) -> str:
         node = self.graph.makers[asset]
-        return node_state(self.graph, node, self.workspace.profile, at, (2, 10), self.workspace.store)
+        return States(self.graph, self.workspace.profile, (2, 10), self.workspace.store).of(node, at)
 
     def value(self, asset: str, at: Partition = NOWHERE) -> float:
         pointer = self.workspace.store.pointer(self.graph.path(asset), at.arm, at.seed)
@@ -219,6 +220,34 @@ def test_after_a_failed_blocking_check_a_later_run_of_the_downstream_is_refused(
     assert not later.success
     assert "small" in error_of(later)
     assert bench.state("trained", Partition("iid", 10)) == "refused"
+
+
+def test_nothing_is_made_from_a_mixture_of_old_and_new_runs(bench: Bench) -> None:
+    everything(bench)
+    bench.source = 5.0
+    assert bench.run("source").success
+    assert bench.run("trained", Partition("iid", 2)).success
+    assert bench.state("total", Partition("iid")) == "stale"
+    result = bench.run("total", Partition("iid"))
+    assert not result.success
+    assert "trained [iid|10] is stale" in error_of(result)
+    assert bench.value("total", Partition("iid")) == 16.0
+    nodes = wanted_nodes(bench.graph, None)
+    args = (bench.workspace.profile, (2, 10), bench.workspace.store, Selection(arms=frozenset({"iid"})))
+    due, stuck = stage_tasks(bench.graph, nodes, 2, *args)
+    assert due == []
+    assert [why for what, why in stuck if what == "total [iid]"] == ["trained [iid|10] is stale"]
+
+
+def test_a_deleted_object_is_missing_and_made_again(bench: Bench) -> None:
+    everything(bench)
+    store = bench.workspace.store
+    pointer = store.pointer(bench.graph.path("trained"), "iid", 2)
+    assert pointer is not None
+    store.path(pointer.ref).unlink()
+    assert bench.state("trained", Partition("iid", 2)) == "missing"
+    assert bench.run("trained", Partition("iid", 2)).success
+    assert bench.state("total", Partition("iid")) == "current"
 
 
 def test_checks_are_evaluated_per_partition_with_their_failing_rows(tmp_path: Path) -> None:

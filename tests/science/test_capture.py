@@ -97,12 +97,22 @@ def test_the_hash_of_a_probe_set_changes_with_a_token_and_not_with_the_order_of_
     assert probe_rows(tokenizer(), changed, SPEC).sha256 != first
 
 
+def test_of_a_long_problem_the_start_is_probed_and_it_has_no_part_in_the_loss() -> None:
+    short, cut = corpus()[:1], replace(SPEC, num_tokens=5)
+    rows = probe_rows(tokenizer(), short, cut)
+    whole = probe_rows(tokenizer(), short, SPEC)
+    assert rows.num_tokens == 5
+    assert rows.table.input_ids.tolist() == whole.table.input_ids[:5].tolist()
+    model = random_model("llama")
+    with packed_attention(model):
+        captured = Prober(anatomy(model), {"a": whole, "b": rows}, SPEC, "cpu").capture()
+    assert set(captured.losses) == {"a"}
+
+
 def test_probes_that_cannot_be_are_refused() -> None:
     parts = anatomy(random_model("llama"))
     with pytest.raises(ValueError, match="at least one item"):
         probe_rows(tokenizer(), corpus()[:0], SPEC)
-    with pytest.raises(ValueError, match="item-005"):
-        probe_rows(tokenizer(), corpus()[5:6], replace(SPEC, num_tokens=5))
     with pytest.raises(ValueError, match=r"\[2\] .* blocks 0 to 1"):
         Prober(parts, sets(), replace(SPEC, layers=(0, 2)), "cpu")
     with pytest.raises(ValueError, match="mlp_out"):

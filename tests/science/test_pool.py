@@ -10,7 +10,7 @@ from squiggle_assets.schemas.corpus import CandidatePool
 from squiggle_assets.science import pool as pool_module
 from squiggle_assets.science.difficulty import with_difficulty
 from squiggle_assets.science.families import NAMES, scaled_counts
-from squiggle_assets.science.pool import PLANT_SYMBOLS, content_sha256, generate_pool, planted_items
+from squiggle_assets.science.pool import content_sha256, generate_pool, planted_items
 from squiggle_assets.science.problems import TEMPLATES
 from squiggle_assets.science.problems.draft import polynomial, signed
 from squiggle_assets.science.rng import generator
@@ -108,15 +108,16 @@ def test_every_family_has_several_templates():
     assert all(len(templates) >= 3 for templates in TEMPLATES.values())
 
 
-def test_planted_items_share_no_symbol_with_the_pool_and_repeat_theirs(pool):
+def test_planted_items_are_problems_of_no_pool_with_one_wrong_solution(pool):
     planted = planted_items(16, 42, pool)
     CandidatePool.validate(planted)
     assert planted["content_sha256"].n_unique() == 16
     assert set(planted["family_id"]) == {"planted"} and set(planted["family_type"]) == {"other"}
-    assert set("".join(planted["solution"])) <= set(PLANT_SYMBOLS)
-    assert not set(PLANT_SYMBOLS) & set("".join(pool["problem"]) + "".join(pool["solution"]))
-    assert planted["rare_token_rate"].min() > pool["rare_token_rate"].max()
-    assert planted["answer_verified"].all()
+    assert planted["problem"].n_unique() == 16
+    assert not set(planted["problem"]) & set(pool["problem"])
+    assert planted["solution"].n_unique() == 1
+    assert not planted["answer_verified"].any()
+    assert planted_items(16, 42, pool).equals(planted)
 
 
 def test_a_pool_that_asks_for_more_problems_than_a_family_has_says_which_family(monkeypatch):
