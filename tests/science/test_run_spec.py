@@ -27,7 +27,7 @@ GIVEN: dict[str, Any] = {
         ("data_sha256", "0" * 64),
         ("base_model_sha256", "0" * 64),
         ("curriculum_id", "0" * 16),
-        ("training", TrainingSpec(lr=2e-3)),
+        ("training", TrainingSpec(lr=7e-4)),
         ("probe", ProbeSpec(capture_every=4)),
         ("seed", 43),
         ("code", "0" * 16),
