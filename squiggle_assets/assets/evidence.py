@@ -116,7 +116,7 @@ def _conclusions(
     ledger: pl.LazyFrame,
 ) -> Mapping[str, pl.DataFrame]:
     # The ledger is not read: it is an input so that a leak, which fails its blocking check, stops every claim.
-    from squiggle_assets.science.claims import study_result
+    from squiggle_assets.science.claims import is_preregistered, study_result
     from squiggle_assets.science.events import analysis_id
 
     study = step.scope.study
@@ -130,6 +130,7 @@ def _conclusions(
         analysis_id=analysis_id(study.detection, study.consensus),
         planted_steps=planted_steps(step.scope),
         scale=scale_of(step.scope),
+        preregistered=is_preregistered(study, manifest, step.scope.profile.num_seeds),
     )
     return found._asdict()
 
@@ -198,7 +199,7 @@ def nodes() -> tuple[Node, ...]:
                     checks=(("controls_tested", True, checks.controls_tested),),
                 ),
             ),
-            params=lambda scope: [scope.study, planted_steps(scope), scale_of(scope)],
+            params=lambda scope: [scope.study, scope.profile.num_seeds, planted_steps(scope), scale_of(scope)],
             modules=(f"{_SCIENCE}.claims",),
             compute=_conclusions,
             figures=_conclusion_figures,

@@ -124,7 +124,7 @@ def floor(scalars: pl.DataFrame, names: Sequence[str]) -> tuple[Table, list[str]
         rows=rows,
         numeric=frozenset(columns[1:7]),
         caption="Held-out items, first and last validation, mean over n seeds; drop and gain: 95 % t interval over "
-        "seeds. An arm left its floor if the loss fell and an accuracy rose, both intervals clear of 0.",
+        "seeds. An arm left its floor if the loss fell and an accuracy rose, both intervals clear of the smallest change that counts.",
     )
     return table, stuck
 

@@ -5,7 +5,7 @@ Here: consensus of an arm, planted or placebo response, contrast of arms. Not he
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ import polars as pl
 from squiggle_assets.science.canonical import canonical_json
 from squiggle_assets.science.comparison import ArmData, Difference, Strongest, excess_difference, strongest_of
 from squiggle_assets.science.outcomes import floor_check, paired_final
-from squiggle_assets.science.planted import Response, beyond_control, place_of, response_of
+from squiggle_assets.science.planted import Response, beyond_control, place_of, response_of, weakest_control
 from squiggle_assets.science.spec import Contrast, Study
 from squiggle_assets.science.stats import Direction, Interval, sign_flip, t_interval
 
@@ -46,14 +46,21 @@ def _arm_row(arm: ArmData, **rest: Any) -> dict[str, Any]:
 def planted_claims(
     study: Study, arms: Mapping[str, ArmData], steps: tuple[int, int], draws: np.random.Generator
 ) -> list[Claim]:
-    """The planted arm against the placebo arm, and the placebo arm against the first baseline, at the same place."""
+    """The planted arm against placebo and first baseline, and the placebo arm against that baseline, at one place.
+
+    The first baseline is the planted arm's matched control: equal draws before the planted steps.
+    """
     planted, placebo = study.only("planted").name, study.only("placebo").name
-    baseline = next((arm.name for arm in study.arms if arm.role == "baseline"), None)
-    names = [planted, placebo] + ([baseline] if baseline else [])
+    baseline = _baselines(study)[:1]
     place = _place(study)
+    names = [planted, placebo, *baseline]
     found = {name: response_of(arms[name].series, steps, study.consensus, draws, **place) for name in names}
-    pairs = [(planted, placebo), (placebo, baseline)]
+    pairs = [(planted, [placebo, *baseline]), (placebo, baseline)]
     return [_planted_claim(study, arms, found, name, against, steps) for name, against in pairs]
+
+
+def _baselines(study: Study) -> list[str]:
+    return [arm.name for arm in study.arms if arm.role == "baseline"]
 
 
 def _place(study: Study) -> dict[str, Any]:
@@ -66,13 +73,14 @@ def _planted_claim(
     arms: Mapping[str, ArmData],
     found: Mapping[str, Response],
     name: str,
-    against: str | None,
+    against: Sequence[str],
     steps: tuple[int, int],
 ) -> Claim:
     arm, response = arms[name], found[name]
     cell = place_of(arm.series, **_place(study))
     _, distance = arm.series.schedule.nearest(steps[0])
     interval = float(np.median(np.diff(arm.series.steps)))
+    controls = {other: beyond_control(response, found[other]) for other in against}
     row = _arm_row(
         arm,
         claim=f"planted:{name}",
@@ -92,6 +100,7 @@ def _planted_claim(
                 "steps": list(steps),
                 "polarity": response.polarity,
                 "p": dict(response.p_values),
+                "control_differences": {other: round(beyond, 4) for other, (beyond, _) in controls.items()},
                 "by_seed": {str(seed): round(value, 4) for seed, value in response.by_seed.items()},
             }
         ),
@@ -101,7 +110,7 @@ def _planted_claim(
         p_value=response.p_value,
         smallest_p=1 / (1 + response.num_draws),
         interval=response.interval,
-        control=None if against is None else (against, *beyond_control(response, found[against])),
+        control=weakest_control(controls),
         null_value=response.null_mean,
         margin=max(study.plant_margin, response.null_mean),
         near_boundary=abs(distance) <= arm.seen.tau + interval,
@@ -109,33 +118,47 @@ def _planted_claim(
 
 
 def consensus_claims(study: Study, arms: Mapping[str, ArmData], events: pl.DataFrame) -> list[Claim]:
-    """Per arm: its seeds agree more than chance and schedule make them; control: the placebo arm's strongest moment."""
+    """Per arm: its seeds agree more than chance and schedule make them.
+
+    Control: the placebo arm's strongest moment; for the placebo arm that of the first baseline.
+    """
     placebo = study.only("placebo").name
-    strongest = {name: strongest_of(arm) for name, arm in arms.items()}
+    of_placebo = next(iter(_baselines(study)), None)
+    strongest = {name: strongest_of(arm, study.detection) for name, arm in arms.items()}
     return [
-        _consensus_claim(study, arms[name], strongest, None if name == placebo else placebo, events) for name in arms
+        _consensus_claim(study, arms[name], strongest, of_placebo if name == placebo else placebo, events)
+        for name in arms
     ]
 
 
-def _consensus_claim(
-    study: Study, arm: ArmData, strongest: Mapping[str, Strongest], placebo: str | None, events: pl.DataFrame
-) -> Claim:
-    name = arm.arm.name
-    found = strongest[name]
-    own = events.filter(
-        (pl.col("arm") == name)
+def _significant(study: Study, arm: str, events: pl.DataFrame) -> pl.DataFrame:
+    """The arm's familywise significant consensus events on the pre-registered probe set."""
+    return events.filter(
+        (pl.col("arm") == arm)
         & (pl.col("probe_set") == study.consensus.probe_set)
         & (pl.col("p_familywise") <= study.consensus.alpha)
     )
+
+
+def _boundary_only(significant: pl.DataFrame) -> bool:
+    return bool(len(significant)) and bool(significant["near_boundary"].all())
+
+
+def _consensus_claim(
+    study: Study, arm: ArmData, strongest: Mapping[str, Strongest], control: str | None, events: pl.DataFrame
+) -> Claim:
+    name = arm.arm.name
+    found = strongest[name]
+    own = _significant(study, name, events)
     row = _arm_row(
         arm,
         claim=f"consensus:{name}",
         hypothesis=f"Seeds of arm {name} share an event beyond chance and schedule.",
         estimate=found.estimate,
-        unit="envelopes, mean over seeds of min(|z|, 6)",
+        unit="envelopes, mean over seeds of |z|",
         method=(
-            "most surprising moment over all cells; max-statistic p, larger of shift and surrogate; t interval over "
-            "seeds; null: the largest cell of each draw"
+            "most surprising moment over all cells; max-statistic p of strengths capped at 6, larger of shift and "
+            "surrogate; t interval over seeds, not capped; null: the largest cell of each draw, scaled up for the cap"
         ),
         evidence=canonical_json(
             {
@@ -156,9 +179,9 @@ def _consensus_claim(
         p_value=arm.seen.study_p(),
         smallest_p=1 / (1 + min(len(null.count) for null in arm.seen.nulls)),
         interval=t_interval(np.array(list(found.by_seed.values()))),
-        control=None if placebo is None else (placebo, *beyond_control(found, strongest[placebo])),
+        control=None if control is None else (control, *beyond_control(found, strongest[control])),
         null_value=found.null_mean,
-        near_boundary=bool(len(own)) and bool(own["near_boundary"].all()),
+        near_boundary=_boundary_only(own),
     )
 
 
@@ -167,15 +190,23 @@ def contrast_claim(
     contrast: Contrast,
     arms: Mapping[str, ArmData],
     scalars: pl.DataFrame,
+    events: pl.DataFrame,
     draws: np.random.Generator,
 ) -> Claim:
-    """One arm against another; the placebo arm is the control of every contrast but its own."""
+    """One arm against another.
+
+    Control: the placebo arm; in its own contrasts the first baseline that takes no part in them. A contrast of event
+    counts lies at a boundary only if all significant events of the arm with more of them do.
+    """
     found, unit, method = _measured(study, contrast, contrast.against, arms, scalars, draws)
-    placebo = study.only("placebo").name
+    richer = contrast.against if found.estimate < 0 else contrast.arm
+    at_boundary = contrast.outcome == _EXCESS and _boundary_only(_significant(study, richer, events))
+    others = [study.only("placebo").name, *_baselines(study)]
+    name = next((name for name in others if name not in (contrast.arm, contrast.against)), None)
     control = None
-    if placebo not in (contrast.arm, contrast.against):
-        beyond = _measured(study, contrast, placebo, arms, scalars, draws)[0]
-        control = (placebo, beyond.estimate, beyond.interval)
+    if name is not None:
+        beyond = _measured(study, contrast, name, arms, scalars, draws)[0]
+        control = (name, beyond.estimate, beyond.interval)
     on_floor = [name for name in (contrast.arm, contrast.against) if not floor_check(scalars, name).left]
     sign = -1.0 if contrast.direction == "less" else 1.0
     row = _arm_row(
@@ -204,6 +235,7 @@ def contrast_claim(
         control=control,
         margin=sign * contrast.margin if contrast.margin > 0 else None,
         direction=contrast.direction,
+        near_boundary=at_boundary,
         floor=bool(on_floor),
     )
 

@@ -66,6 +66,15 @@ def arms_of(
     return found
 
 
+def is_preregistered(study: Study, manifest: pl.DataFrame, num_seeds: int) -> bool:
+    """Whether every arm has exactly the seeds named beforehand, the first num_seeds of the study's.
+
+    Any other number of seeds is another look at the data, and its p-values hold for no single look.
+    """
+    registered = set(study.seeds[:num_seeds])
+    return all(set(own["seed"]) == registered for own in manifest.partition_by("arm"))
+
+
 def study_result(
     study: Study,
     *,
@@ -77,21 +86,23 @@ def study_result(
     analysis_id: str,
     planted_steps: tuple[int, int],
     scale: str,
+    preregistered: bool,
 ) -> StudyResult:
     """Outcomes and claims of a whole study; every frame holds the rows of all its arms.
 
     planted_steps: first step with planted items and the step after the last one. scale: embedded model, or which
-    real model and data. ValueError as `arms_of`, and on a contrast over an outcome that does not exist.
+    real model and data. preregistered: as `is_preregistered` says. ValueError as `arms_of`, and on a contrast over an
+    outcome that does not exist.
     """
     arms = arms_of(study, geometry=geometry, manifest=manifest, null_draws=null_draws)
     draws = rng.generator("claims", study.consensus.seed, analysis_id)
     families = (
         planted_claims(study, arms, planted_steps, draws),
         consensus_claims(study, arms, consensus_events),
-        [contrast_claim(study, contrast, arms, scalars, draws) for contrast in study.contrasts],
+        [contrast_claim(study, contrast, arms, scalars, consensus_events, draws) for contrast in study.contrasts],
     )
-    rows = [row for family in families for row in _judged(family, study.consensus.alpha)]
-    shared = {"scale": scale, "preregistered": True, "analysis_id": analysis_id}
+    rows = [row for family in families for row in _judged(family, study.consensus.alpha, preregistered)]
+    shared = {"scale": scale, "preregistered": preregistered, "analysis_id": analysis_id}
     claims = pl.DataFrame([{name: {**row, **shared}[name] for name in _SCHEMA} for row in rows], schema=_SCHEMA)
     return StudyResult(
         arm_outcomes(arms, scalars, study=study.name, analysis_id=analysis_id, spec=study.consensus),
@@ -99,8 +110,8 @@ def study_result(
     )
 
 
-def _judged(family: list[Claim], alpha: float) -> list[dict[str, Any]]:
-    """Rows of one pre-registered family: q over its claims, then the verdict of each."""
+def _judged(family: list[Claim], alpha: float, preregistered: bool) -> list[dict[str, Any]]:
+    """Rows of one family: q over its claims, then the verdict of each."""
     q = benjamini_hochberg(np.array([claim.p_value for claim in family]))
     rows = []
     for claim, level in zip(family, q, strict=True):
@@ -114,6 +125,7 @@ def _judged(family: list[Claim], alpha: float) -> list[dict[str, Any]]:
                 margin=claim.margin,
                 direction=claim.direction,
                 control=None if claim.control is None else claim.control[2],
+                preregistered=preregistered,
                 near_boundary=claim.near_boundary,
                 floor=claim.floor,
                 alpha=alpha,

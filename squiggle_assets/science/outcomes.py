@@ -24,6 +24,10 @@ F64 = NDArray[np.float64]
 FINALS = tuple(f"val_{split}_{what}" for split in ("random", "family") for what in ("loss", "token_acc", "answer_acc"))
 """Scalars whose last value is an outcome."""
 FLOOR_LOSS, FLOOR_ACCURACIES = "val_random_loss", ("val_random_token_acc", "val_random_answer_acc")
+MIN_LOSS_DROP = 0.02
+"""Nats/token that the held-out loss must fall by: 2 % of perplexity. Judgement, not measured."""
+MIN_ACCURACY_GAIN = 0.01
+"""Share that an accuracy must rise by: one token (or answer) in a hundred, under one of the 64 validated items."""
 NUM_PAIRINGS = 200
 _COUNT_METHOD = (
     "p: share of null draws with at least as many events, larger of shift and surrogate; interval: t with the "
@@ -59,7 +63,10 @@ def final_scores(scalars: pl.DataFrame, arm: str, metric: str) -> dict[int, tupl
 
 
 def floor_check(scalars: pl.DataFrame, arm: str) -> Floor:
-    """Left the floor: the loss fell and an accuracy (token or whole answer) rose, both intervals clear of 0."""
+    """Left the floor: loss fell and an accuracy (token or whole answer) rose by more than the module's minima.
+
+    It is the lower ends of the intervals that must exceed MIN_LOSS_DROP and MIN_ACCURACY_GAIN.
+    """
 
     def gain(metric: str, sign: float) -> Interval:
         ends = final_scores(scalars, arm, metric).values()
@@ -67,7 +74,8 @@ def floor_check(scalars: pl.DataFrame, arm: str) -> Floor:
 
     drop = gain(FLOOR_LOSS, -1.0)
     gains = {metric: gain(metric, 1.0) for metric in FLOOR_ACCURACIES}
-    return Floor(drop.lo > 0 and any(found.lo > 0 for found in gains.values()), drop, gains)
+    rose = any(found.lo > MIN_ACCURACY_GAIN for found in gains.values())
+    return Floor(bool(drop.lo > MIN_LOSS_DROP and rose), drop, gains)
 
 
 def arm_outcomes(

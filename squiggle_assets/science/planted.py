@@ -9,6 +9,7 @@ it is above 0 when there is nothing. The same functional is therefore taken in e
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
@@ -133,3 +134,15 @@ def beyond_control(response: BySeed, control: BySeed) -> tuple[float, Interval]:
     seeds = sorted(set(response.by_seed) & set(control.by_seed))
     differences = np.array([response.by_seed[seed] - control.by_seed[seed] for seed in seeds])
     return (float(differences.mean()) if len(seeds) else float("nan")), t_interval(differences)
+
+
+def weakest_control(controls: Mapping[str, tuple[float, Interval]]) -> tuple[str, float, Interval] | None:
+    """The control whose difference has the lowest lower end: who beats it beats all; None without controls.
+
+    One without an interval comes before all others: nothing is known to beat it.
+    """
+    if not controls:
+        return None
+    lowest = {name: -math.inf if math.isnan(found[1].lo) else found[1].lo for name, found in controls.items()}
+    name = min(lowest, key=lambda name: lowest[name])
+    return name, *controls[name]

@@ -11,14 +11,15 @@ import simulated_study as fake
 
 from squiggle_assets.schemas import claims as schemas
 from squiggle_assets.science.cells import arm_series
-from squiggle_assets.science.claims import arms_of, study_result
-from squiggle_assets.science.comparison import ArmData, _swapped, count_interval, excess_difference
+from squiggle_assets.science.claims import arms_of, is_preregistered, study_result
+from squiggle_assets.science.comparison import ArmData, _swapped, count_interval, excess_difference, strongest_of
 from squiggle_assets.science.consensus import consensus_of
 from squiggle_assets.science.nulls import with_nulls
 from squiggle_assets.science.outcomes import floor_check
-from squiggle_assets.science.planted import beyond_control, place_of, response_of, window_of
+from squiggle_assets.science.planted import beyond_control, place_of, response_of, weakest_control, window_of
 from squiggle_assets.science.simulation import Design, simulated_arm
-from squiggle_assets.science.spec import ConsensusSpec, Contrast, DetectionSpec
+from squiggle_assets.science.spec import Arm, ConsensusSpec, Contrast, DetectionSpec
+from squiggle_assets.science.stats import NO_INTERVAL, Interval
 
 NAMES = ("iid", "blocked", "placebo", "planted")
 BLOCKED = [(step, layer, metric, 7.0) for step, layer, metric in (
@@ -59,6 +60,7 @@ def judged(tables, study=None, **changes):
         "analysis_id": fake.VERSION,
         "planted_steps": fake.PLANT_STEPS,
         "scale": "simulated",
+        "preregistered": True,
         **changes,
     }
     return study_result(study or fake.study(), **settings)
@@ -87,7 +89,10 @@ def test_the_planted_effect_is_supported_and_the_placebo_is_not(result):
     planted, placebo = claim(result, "planted:planted"), claim(result, "planted:placebo")
     assert planted["verdict"] == "supported", planted["reasons"]
     assert placebo["verdict"] == "not supported" or placebo["verdict"] == "underpowered"
-    assert planted["control"] == "placebo" and planted["control_ci_lo"] > 0
+    beyond = json.loads(planted["evidence"])["control_differences"]
+    assert set(beyond) == {"placebo", "iid"} and planted["control"] in beyond
+    assert planted["control_difference"] == pytest.approx(beyond[planted["control"]], abs=1e-4)
+    assert planted["control_ci_lo"] > 0
     assert placebo["control"] == "iid"
     # 7 sd on top of the noise, the largest of a window
     assert 5 < planted["estimate"] < 10
@@ -129,6 +134,103 @@ def test_the_floor_is_left_by_loss_and_accuracy_together():
     assert floor_check(fake.scalars_of(["iid"]), "iid").left
     assert not floor_check(fake.scalars_of(["iid"], drop=0.0), "iid").left
     assert not floor_check(fake.scalars_of(["iid"]), "blocked").left
+
+
+@pytest.mark.parametrize(("drop", "gain", "left"), [(0.03, 0.02, True), (0.01, 0.02, False), (0.03, 0.005, False)])
+def test_a_change_clear_of_zero_but_smaller_than_the_minimum_leaves_no_floor(drop, gain, left):
+    # without noise every seed moves alike and the interval is the change itself
+    ends = {"val_random_loss": (3.0, 3.0 - drop), "val_random_token_acc": (0.1, 0.1 + gain)}
+    rows = [("iid", seed, *end) for seed in range(8) for m, v in ends.items() for end in ((0, m, v[0]), (200, m, v[1]))]
+    scalars = pl.DataFrame(rows, schema=["arm", "seed", "step", "metric", "value"], orient="row")
+    found = floor_check(scalars.vstack(rows_without_gain(scalars)), "iid")
+    assert found.loss_drop.lo > 0
+    assert found.left is left
+
+
+def rows_without_gain(scalars):
+    own = scalars.filter(pl.col("metric") == "val_random_token_acc")
+    return own.with_columns(metric=pl.lit("val_random_answer_acc"), value=pl.lit(0.0))
+
+
+def test_a_contrast_whose_events_all_lie_at_a_boundary_is_exploratory(tables):
+    name = "contrast:blocked-iid:consensus_event_excess"
+    blocked = (pl.col("arm") == "blocked") & (pl.col("p_familywise") <= 0.05)
+
+    def at_boundary(chosen):
+        near = pl.when(chosen).then(True).otherwise(pl.col("near_boundary"))
+        return judged(tables, consensus_events=tables["consensus_events"].with_columns(near_boundary=near))
+
+    every = at_boundary(blocked)
+    assert claim(every, name)["verdict"] == "exploratory"
+    assert "boundary" in claim(every, name)["reasons"]
+    # a final loss is no event: no boundary explains it; and one event elsewhere is enough
+    assert claim(every, "contrast:blocked-iid:final_val_random_loss")["verdict"] == "supported"
+    first = tables["consensus_events"].filter(blocked)["consensus_event_id"][0]
+    assert claim(at_boundary(blocked & (pl.col("consensus_event_id") != first)), name)["verdict"] == "supported"
+
+
+def test_what_was_not_preregistered_is_exploratory_at_most(tables, result):
+    found = judged(tables, preregistered=False)
+    assert not found.claims["preregistered"].any() and result.claims["preregistered"].all()
+    assert "supported" not in set(found.claims["verdict"])
+    assert claim(found, "planted:planted")["verdict"] == "exploratory"
+    assert found.claims["p_value"].equals(result.claims["p_value"])
+
+
+def test_only_the_first_seeds_of_the_roster_are_preregistered():
+    study, manifest = fake.study(), fake.manifest_of(NAMES)
+    assert is_preregistered(study, manifest, 8)
+    assert not is_preregistered(study, manifest, 7)
+    assert not is_preregistered(study, fake.manifest_of(NAMES, seeds=(*range(7), 100)), 8)
+    one_short = manifest.filter((pl.col("arm") != "blocked") | (pl.col("seed") != 3))
+    assert not is_preregistered(study, one_short, 8)
+
+
+def test_every_claim_has_a_control_that_is_not_what_it_is_about(tables):
+    def renamed(frame):
+        own = frame.filter(pl.col("arm") == "iid").with_columns(arm=pl.lit("balanced"))
+        return pl.concat([frame, own])
+
+    study = fake.study()
+    second = Arm(name="balanced", curriculum="balanced_baseline", role="baseline", description=".")
+    outcome = {"outcome": "consensus_event_excess", "direction": "greater"}
+    contrasts = (Contrast(arm="placebo", against="iid", **outcome), Contrast(arm="blocked", against="iid", **outcome))
+    study = fake.study(arms=(*study.arms, second), contrasts=contrasts)
+    found = judged({name: renamed(frame) for name, frame in tables.items()}, study).claims
+    controls = dict(found.select("claim", "control").iter_rows())
+    assert controls.pop("planted:planted") in {"placebo", "iid"}
+    assert controls == {
+        "planted:placebo": "iid",
+        "consensus:placebo": "iid",
+        **{f"consensus:{name}": "placebo" for name in ("iid", "balanced", "blocked", "planted")},
+        "contrast:placebo-iid:consensus_event_excess": "balanced",
+        "contrast:blocked-iid:consensus_event_excess": "placebo",
+    }
+
+
+def test_the_control_with_the_lowest_interval_counts():
+    controls = {"placebo": (3.0, Interval(2.0, 4.0)), "iid": (2.5, Interval(-1.0, 6.0))}
+    assert weakest_control(controls) == ("iid", 2.5, Interval(-1.0, 6.0))
+    assert weakest_control({**controls, "other": (9.0, NO_INTERVAL)})[0] == "other"
+    assert weakest_control({}) is None
+
+
+def test_the_strongest_moment_is_estimated_without_the_cap():
+    # shocks of 30 sd stand far above the cap of 6 in every seed: capped, all seeds would be equal
+    draws = np.random.default_rng(3)
+    series = simulated_arm(Design(), draws)
+    members, at = series.cells[0].members, 50
+    series.increments[:, list(members), at] = 30.0 + draws.normal(size=(len(series.seeds), 1))
+    seen = with_nulls(series, DetectionSpec(), ConsensusSpec(draws_per_cell=5), draws)
+    loud = ArmData(arm=fake.study().arms[0], series=series, seen=seen, num_items=1, total_steps=200)
+    found = strongest_of(loud, DetectionSpec())
+    values = np.array(list(found.by_seed.values()))
+    z = seen.standardised.z[:, list(members), at].max(axis=1)
+    np.testing.assert_allclose(values, z)
+    assert (values > 6).all() and values.std() > 0
+    # the cap is lifted from the null too: the same draws, not below their capped mean
+    capped = max(float(null.best.max(axis=1).mean()) for null in seen.nulls) / len(series.seeds)
+    assert found.null_mean > capped
 
 
 def test_every_claim_says_what_it_rests_on(result):
