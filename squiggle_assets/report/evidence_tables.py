@@ -124,7 +124,8 @@ def floor(scalars: pl.DataFrame, names: Sequence[str]) -> tuple[Table, list[str]
         rows=rows,
         numeric=frozenset(columns[1:7]),
         caption="Held-out items, first and last validation, mean over n seeds; drop and gain: 95 % t interval over "
-        "seeds. An arm left its floor if the loss fell and an accuracy rose, both intervals clear of the smallest change that counts.",
+        "seeds. An arm left its floor if the loss fell and an accuracy rose, both "
+        "intervals clear of the smallest change that counts.",
     )
     return table, stuck
 

@@ -14,6 +14,7 @@ import polars as pl
 
 from squiggle_assets.science.canonical import canonical_json
 from squiggle_assets.science.comparison import ArmData, Difference, Strongest, excess_difference, strongest_of
+from squiggle_assets.science.matching import CAP
 from squiggle_assets.science.outcomes import floor_check, paired_final
 from squiggle_assets.science.planted import Response, beyond_control, place_of, response_of, weakest_control
 from squiggle_assets.science.spec import Contrast, Study
@@ -124,7 +125,7 @@ def consensus_claims(study: Study, arms: Mapping[str, ArmData], events: pl.DataF
     """
     placebo = study.only("placebo").name
     of_placebo = next(iter(_baselines(study)), None)
-    strongest = {name: strongest_of(arm, study.detection) for name, arm in arms.items()}
+    strongest = {name: strongest_of(arm) for name, arm in arms.items()}
     return [
         _consensus_claim(study, arms[name], strongest, of_placebo if name == placebo else placebo, events)
         for name in arms
@@ -155,10 +156,10 @@ def _consensus_claim(
         claim=f"consensus:{name}",
         hypothesis=f"Seeds of arm {name} share an event beyond chance and schedule.",
         estimate=found.estimate,
-        unit="envelopes, mean over seeds of |z|",
+        unit=f"envelopes, mean over seeds of min(|z|, {CAP:g})",
         method=(
-            "most surprising moment over all cells; max-statistic p of strengths capped at 6, larger of shift and "
-            "surrogate; t interval over seeds, not capped; null: the largest cell of each draw, scaled up for the cap"
+            f"most surprising moment over all cells, strengths capped at {CAP:g}; max-statistic p, larger of shift and "
+            "surrogate; t interval over seeds; null: the largest cell of each draw"
         ),
         evidence=canonical_json(
             {
@@ -182,6 +183,8 @@ def _consensus_claim(
         control=None if control is None else (control, *beyond_control(found, strongest[control])),
         null_value=found.null_mean,
         near_boundary=_boundary_only(own),
+        # With every seed at the cap the interval has no width and nothing can be told apart from it.
+        floor=min(found.by_seed.values()) >= CAP,
     )
 
 

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from squiggle_assets.science import matching
 from squiggle_assets.science.cells import ArmSeries
-from squiggle_assets.science.detection import detect_peaks
 from squiggle_assets.science.nulls import Agreement, Null, least_support, observe
 from squiggle_assets.science.spec import Arm, ConsensusSpec, DetectionSpec
 from squiggle_assets.science.stats import (
@@ -70,13 +69,9 @@ class Strongest(NamedTuple):
 
     cell: int
     by_seed: Mapping[int, float]
-    """Strength of each seed's event there, not capped, in envelopes; 0 for a seed without one."""
+    """Capped strength of each seed's event there, in envelopes; 0 for a seed without one."""
     null_mean: float
-    """Mean over draws of the largest cell's mean strength, in the null family with more of it, without the cap.
-
-    The draws hold capped totals. A total t has at most t / CAP events at the cap, so t times the mean uncapped
-    strength of the arm's events at the cap over CAP is about what it would be without, or more (ours).
-    """
+    """Mean over draws of the largest cell's mean strength, in the null family with more of it."""
 
     @property
     def estimate(self) -> float:
@@ -121,24 +116,10 @@ def _stored(rows: pl.DataFrame, names: Mapping[tuple[str, str], int]) -> Null:
     return Null(name="", best=best, count=count)
 
 
-def _uncapped(arm: ArmData, detection: DetectionSpec) -> F64:
-    """[C, S, P, T] the arm's strengths as `matching.strengths` finds them, without its cap."""
-    series, z = arm.series, arm.seen.standardised.z
-    flat, floor = series.increments.reshape(-1, len(series.steps)), np.tile(series.min_threshold, len(series.seeds))
-    peaks = detect_peaks(flat, series.steps, series.schedule.warmup_end, detection, floor)
-    s, k, t = np.nonzero(peaks.reshape(series.increments.shape))
-    down = series.increments[s, k, t] < 0
-    size = np.maximum(np.where(down, -1.0, 1.0) * z[s, k, t], matching.FLOOR)
-    found = np.zeros(arm.seen.strength.shape)
-    np.maximum.at(found, (series.cell_of_series[k], s, down.astype(np.int64), t), size)
-    return found
+def strongest_of(arm: ArmData) -> Strongest:
+    """The moment with the largest total in the cell with the smallest familywise p.
 
-
-def strongest_of(arm: ArmData, detection: DetectionSpec) -> Strongest:
-    """The moment with the largest capped total in the cell with the smallest familywise p, its strengths uncapped.
-
-    It was searched for over all cells and times; so was the null mean, draw by draw. The cap belongs to the test (one
-    wild seed is no consensus); in an estimate it would hide how the seeds differ.
+    It was searched for over all cells and times; so was the null mean, draw by draw.
     """
     seen, seeds = arm.seen, arm.series.seeds
     p, spread = seen.familywise_p(), np.max([null.best.std(axis=0) for null in seen.nulls], axis=0)
@@ -147,11 +128,8 @@ def strongest_of(arm: ArmData, detection: DetectionSpec) -> Strongest:
     side, centre = np.unravel_index(int(seen.found.total[cell].argmax()), seen.found.total[cell].shape)
     own = seen.strength[cell, :, side]
     at = matching.members(own, arm.series.steps, seen.tau, int(centre))
-    uncapped = _uncapped(arm, detection)
-    strength = np.where(at >= 0, uncapped[cell, np.arange(len(seeds)), side, at], 0.0)
-    at_cap = uncapped[uncapped >= matching.CAP]
-    lift = float(at_cap.mean()) / matching.CAP if len(at_cap) else 1.0
-    null_mean = lift * max(float(null.best.max(axis=1).mean()) for null in seen.nulls) / len(seeds)
+    strength = np.where(at >= 0, own[np.arange(len(seeds)), at], 0.0)
+    null_mean = max(float(null.best.max(axis=1).mean()) for null in seen.nulls) / len(seeds)
     return Strongest(cell, dict(zip(seeds, map(float, strength), strict=True)), null_mean)
 
 
