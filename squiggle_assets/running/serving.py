@@ -35,6 +35,9 @@ def serve(workspace: Workspace, port: int) -> int:
     command = [sys.executable, "-m", "dagster", "dev", *where, "-h", "127.0.0.1", "-p", str(port)]
     cwd = listing.parent if listing.exists() else Path.cwd()
     process = subprocess.Popen(command, start_new_session=True, cwd=cwd)
+    # A shell starts background commands with SIGINT ignored; a polite end has to work there too.
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sign, signal.default_int_handler)
     try:
         return process.wait()
     except KeyboardInterrupt:

@@ -19,7 +19,7 @@ class ArmOutcomes(Table):
     study: str = column("study")
     analysis_id: str = column("version of the interpretation")
     arm: str = column("arm of the study")
-    outcome: str = column("consensus_event_count, event_yield_per_step, or final_<scalar>")
+    outcome: str = column("consensus_event_count, event_yield_per_step, or final_SCALAR")
     unit: str = column("of value, null_mean, excess and interval")
     value: float = column("observed; mean over seeds for scalars", nullable=True)
     null_mean: float = column("mean over null draws (the family with the larger mean); null for scalars", nullable=True)
@@ -43,7 +43,7 @@ class Claims(Table):
     """One row per claim of a study, with everything its verdict rests on."""
 
     study: str = column("study")
-    claim: str = column("consensus:<arm>, planted:<arm> or contrast:<arm>-<against>:<outcome>")
+    claim: str = column("consensus:ARM, planted:ARM or contrast:ARM-AGAINST:OUTCOME")
     arm: str = column("arm that the claim is about")
     contrast: str = column("arm it is compared with; null if none", nullable=True)
     hypothesis: str = column("what the claim says, in words")

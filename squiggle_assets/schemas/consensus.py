@@ -23,7 +23,7 @@ class ConsensusEvents(Table):
     analysis_id: str = column(_ANALYSIS)
     probe_set: str = column(_PROBE)
     consensus_event_id: str = column("hash of arm, analysis, probe set, cell, polarity and median step")
-    band: str = column("layer band of the cell: layers_<lo>_<hi>")
+    band: str = column("layer band of the cell: layers_LO_HI")
     metric_group: str = column(_GROUP)
     layer_lo: int = column("lowest layer of the band", ge=0)
     layer_hi: int = column("highest layer of the band", ge=0)

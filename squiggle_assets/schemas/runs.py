@@ -57,7 +57,7 @@ class Scalars(Table):
     step: int = column(_STEP, unit="steps", ge=0)
     metric: str = column(
         "loss (of the step's batch, nats per supervised token), lr, grad_norm (before clipping), curriculum_phase "
-        "(index), val_<split>_loss, val_<split>_token_acc, val_<split>_answer_acc (teacher-forced, whole answer right; "
+        "(index), val_SPLIT_loss, val_SPLIT_token_acc, val_SPLIT_answer_acc (teacher-forced, whole answer right; "
         "both 0 to 1), probe_a_loss, probe_b_loss"
     )
     value: float = column("the metric, in its own unit; NaN only where the number itself was not a number")

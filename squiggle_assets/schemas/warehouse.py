@@ -203,7 +203,7 @@ class MartClaims(Table):
     """One row per claim, the best supported ones of a study first."""
 
     study: str = column(_STUDY)
-    claim: str = column("consensus:<arm>, planted:<arm> or contrast:<arm>-<against>:<outcome>")
+    claim: str = column("consensus:ARM, planted:ARM or contrast:ARM-AGAINST:OUTCOME")
     verdict: str = column(
         "by the one verdict function", isin=["supported", "exploratory", "not supported", "underpowered"]
     )
