@@ -70,7 +70,11 @@ def run_checks(out: Out, value: Any, scope: Scope) -> tuple[CheckOutcome, ...]:
     """Every check of an output; one that itself breaks fails, named, instead of hiding the product."""
     outcomes = []
     for name, blocking, check in out.checks:
-        found = check(value, scope)
+        try:
+            found = check(value, scope)
+        except Exception as error:  # whatever a check may raise: the product must be kept and the check must say so
+            said = f"the check itself broke: {type(error).__name__}: {error}"
+            found = CheckOutcome(name=name, passed=False, blocking=blocking, description=said)
         outcomes.append(CheckOutcome(**{**vars(found), "name": name, "blocking": blocking}))
     return tuple(outcomes)
 

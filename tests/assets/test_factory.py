@@ -259,6 +259,17 @@ def test_checks_are_evaluated_per_partition_with_their_failing_rows(tmp_path: Pa
     assert evaluation.metadata["num_failing"].value == 1
 
 
+def test_a_check_that_breaks_fails_by_name_and_keeps_the_product(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.run("source")
+    monkeypatch.setattr(bench, "largest", "not a number")
+    result = bench.run("trained", Partition("iid", 2))
+    assert not result.success
+    evaluation = result.get_asset_check_evaluations()[0]
+    assert evaluation.description is not None
+    assert "the check itself broke" in evaluation.description
+    assert bench.value("trained", Partition("iid", 2)) == 4.0
+
+
 def test_a_materialisation_carries_data_version_tags_and_column_schema(bench: Bench) -> None:
     result = bench.run("source")
     event = result.asset_materializations_for_node("source")[0]
