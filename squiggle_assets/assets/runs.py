@@ -139,6 +139,8 @@ def _outputs(step: Any, result: Any, curriculum_id: str) -> Mapping[str, Any]:
         pl.lit(scope.seed, dtype=pl.Int64).alias("seed"),
         pl.lit(run_id).alias("run_id"),
     ]
+    # Where the base model lay on this machine is no part of the result; which one it was stands in the run's spec.
+    adapter_config = {**result.adapter_config, "base_model_name_or_path": None}
     summary = dict(result.summary)
     boundaries = summary.pop("phase_boundaries")
     manifest = {
@@ -157,7 +159,7 @@ def _outputs(step: Any, result: Any, curriculum_id: str) -> Mapping[str, Any]:
         "milestones": result.milestones.select(*keys, pl.all()),
         "controller_decisions": result.controller_decisions.select(*keys, pl.all()),
         "adapter": HandleDraft(
-            tensors={"adapter_model": result.adapter}, documents={"adapter_config.json": dict(result.adapter_config)}
+            tensors={"adapter_model": result.adapter}, documents={"adapter_config.json": adapter_config}
         ),
         "captures": None,
     }
