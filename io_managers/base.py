@@ -7,14 +7,15 @@ Not here: loading by annotation (tables.py, handles.py).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, TypeVar
 
 import dagster as dg
 import polars as pl
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from io_managers.commit import ConflictError
-from io_managers.gate import GateError
+from io_managers.gate import GateError, check_frame, schema_sha256
 from io_managers.keys import partitions_of
 from io_managers.pointers import DamagedError, ObjectRef, Pointer, partition_name
 from io_managers.provenance import stored_metadata
@@ -37,6 +38,13 @@ class StoreIOManager(dg.ConfigurableIOManager):
 
     models: ClassVar[Mapping[str, type[Table]]] = {}
     """Asset name (last part of the key) -> table model; bound by table_io_manager."""
+
+    _opened: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @property
+    def opened(self) -> Mapping[str, str]:
+        """'asset/arm/seed' -> sha256 of everything that was last opened for a step of this process."""
+        return self._opened
 
     @property
     def store(self) -> Store:
@@ -82,6 +90,8 @@ class StoreIOManager(dg.ConfigurableIOManager):
         for pointer in self._find_all(context):
             try:
                 found[pointer.partition] = opened(pointer)
+                at = (str(part) for part in (pointer.arm, pointer.seed) if part is not None)
+                self._opened["/".join([pointer.asset, *at])] = pointer.sha256
             except REFUSED as error:
                 errors.append(error)
         if errors:
@@ -117,7 +127,15 @@ class StoreIOManager(dg.ConfigurableIOManager):
         ref = self.store.find(object_id, name)
         if ref is None:
             raise DamagedError(f"{name} was reported to be in the store under {object_id}, but it is not there")
-        return ref
+        return self._fitting(asset, ref)
+
+    def _fitting(self, asset: str, ref: ObjectRef) -> ObjectRef:
+        """The reference, once a stored table is known to fit its model of today; GateError if it does not."""
+        if ref.kind != "table" or ref.schema_sha256 == schema_sha256(self.model(asset)):
+            return ref
+        frame = pl.read_parquet(self.store.path(ref), glob=False)
+        check_frame(frame, self.model(asset), f"stored {ref.name} of {asset} (its model changed, its code did not)")
+        return replace(ref, schema_sha256=schema_sha256(self.model(asset)))
 
 
 def _one_partition(context: dg.OutputContext, asset: str) -> tuple[str | None, int | None]:

@@ -175,9 +175,11 @@ class RunFolder:
                 )
 
     def finish(self, meta: Mapping[str, object]) -> ObjectRef:
-        """Adopt the captures (with meta) and the ladder checkpoint into the store, remove the work; the captures.
+        """Adopt the captures (with meta) and the ladder checkpoint into the store; the captures.
 
-        May be repeated after a kill: what is already adopted is found. FileNotFoundError if there are no captures.
+        The checkpoints stay until discard: the run's tables are stored after this, and a kill between the two costs
+        the last checkpoint's steps only. May be repeated: what is already adopted is found. FileNotFoundError if there
+        are no captures.
         """
         kept = self.checkpoints.kept()
         if kept is not None and self._store.find(self._run_id, LADDER) is None:
@@ -186,8 +188,12 @@ class RunFolder:
         captures = self._store.find(self._run_id, "captures")
         if captures is None:
             captures = self._store.adopt_folder(self._run_id, "captures", self.captures.folder, meta, self._origin)
-        self._store.ops.remove(self.path)
         return captures
+
+    @staticmethod
+    def discard(store: Store, run_id: str) -> None:
+        """Remove the work of a run whose results are all in the store."""
+        store.ops.remove(store.root / "work" / check_name(run_id, "run id"))
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

@@ -6,6 +6,7 @@ Not here: the models (squiggle_assets.schemas), scientific expectations (squiggl
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import polars as pl
@@ -60,6 +61,7 @@ def describe(model: type[Table]) -> dict[str, Any]:
     return {"key": [unique] if isinstance(unique, str) else list(unique), "columns": columns}
 
 
+@cache
 def schema_sha256(model: type[Table]) -> str:
     """Changes exactly when the model's promise changes (descriptions count: they state units and meaning)."""
     return sha256_json(describe(model))

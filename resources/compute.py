@@ -46,7 +46,7 @@ class Slot:
     """Attention implementation, by its name in transformers."""
     figures: dict[str, float | int | str] = field(default_factory=dict)
     """Filled when the slot is given back: waited_seconds, device_seconds, cpu_seconds, peak_rss_bytes,
-    peak_device_bytes (GPU only), device, dtype, attention."""
+    peak_device_bytes (GPU only), device."""
 
 
 class Fallback(NamedTuple, Generic[T]):
@@ -206,8 +206,6 @@ def _measured(slot: Slot) -> Iterator[None]:
             sys.modules["torch"].cuda.synchronize()
         slot.figures |= {
             "device": ",".join(slot.names),
-            "dtype": slot.dtype,
-            "attention": slot.attention,
             "device_seconds": round(time.monotonic() - wall, 3),
             "cpu_seconds": round(time.process_time() - cpu, 3),
             **devices.peak_memory(slot.device),

@@ -6,8 +6,6 @@ Not here: statistics (science.stats) or storing outcomes (assets.factory).
 
 from __future__ import annotations
 
-from typing import Any
-
 import polars as pl
 
 from squiggle_assets.assets.node import Scope
@@ -65,14 +63,22 @@ def trace_complete(trace: pl.DataFrame, scope: Scope) -> CheckOutcome:
 
 
 def losses_finite(scalars: pl.DataFrame, scope: Scope) -> CheckOutcome:
-    """Every recorded value is a finite number."""
-    bad = scalars.filter(pl.col("value").is_null() | ~pl.col("value").is_finite())
+    """Every recorded value is a finite number, but for the batch at which a controller stopped the run."""
+    last = scalars.filter(pl.col("metric") == "loss")["step"].max()
+    stopping = (pl.col("step") == last) & pl.col("metric").is_in(["loss", "grad_norm"])
+    bad = scalars.filter((pl.col("value").is_null() | ~pl.col("value").is_finite()) & ~stopping)
     return _outcome(bad.select("step", "metric", "value"), "scalars that are no finite number")
 
 
 def enough_captures(captures: Handle, scope: Scope) -> CheckOutcome:
-    """At least 100 captures: fewer cannot place an event within a tenth of the budget."""
+    """At least 100 captures, so that an event has a place within a curriculum block.
+
+    A run that a controller stopped has as many as it has: it is kept and shown, and left out, by name, of what needs
+    whole runs.
+    """
     num = sum(name.startswith("step_") for name in captures.files)
+    if captures.meta.get("stop_reason"):
+        return _outcome(pl.DataFrame(), f"stopped by a controller: {captures.meta['stop_reason']}", num_captures=num)
     short = pl.DataFrame(
         {"num_captures": [num]} if num < 100 else {"num_captures": []}, schema={"num_captures": pl.Int64}
     )
@@ -96,8 +102,7 @@ def controls_tested(claims: pl.DataFrame, scope: Scope) -> CheckOutcome:
 
 
 def no_leak(ledger: pl.DataFrame, scope: Scope) -> CheckOutcome:
-    """No held-out item was drawn in training and no trained item is a probe."""
-    bad: Any = ledger.filter(
-        (pl.col("split") != "train") & (pl.col("split") != "planted") & (pl.col("exposure_count") > 0)
-    )
-    return _outcome(bad, "held-out items that were drawn in training")
+    """No run trained on a held-out item, and none was probed with an item that is not reserved for probes."""
+    trained = (pl.col("exposure_count") > 0) & ~pl.col("split").is_in(["train", "planted"])
+    probed = pl.col("probed") & ~pl.col("split").is_in(["probe_a", "probe_b"])
+    return _outcome(ledger.filter(trained | probed), "items used by a run that must not use them")

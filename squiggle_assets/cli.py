@@ -25,7 +25,9 @@ seeds_app = typer.Typer(no_args_is_help=True, help="The seed roster of a study."
 app.add_typer(seeds_app, name="seeds")
 
 StudyName = Annotated[str, typer.Argument(help="Study, for instance curriculum_ab.")]
-ProfileName = Annotated[str | None, typer.Option("--profile", help="Sizes: test, demo or gpu [default: demo].")]
+ProfileName = Annotated[
+    str | None, typer.Option("--profile", help="Sizes: test, demo, gpu, or a YAML file of your own [default: demo].")
+]
 Items = Annotated[
     str | None, typer.Option("--items", help="Local JSONL/parquet file or hub data set instead of the generated pool.")
 ]
@@ -63,7 +65,8 @@ def _run(session: Any, selection: Any) -> bool:
 
     if selection.seeds is not None:
         add_seeds(session.study, session.instance, tuple(sorted(selection.seeds)))
-    listing.print_plan(session, console)
+    selection = selection.with_judges(session.graph)
+    listing.print_plan(session, console, selection)
     summary = engine.run(
         session.graph,
         session.profile,
@@ -73,6 +76,7 @@ def _run(session: Any, selection: Any) -> bool:
         environment=session.workspace.environment,
         num_workers=session.workspace.settings.workers,
         console=console,
+        marts_are_current=session.marts_are_current,
         after_stage=lambda stage: listing.print_design(session, console) if stage == 0 else None,
     )
     listing.print_summary(session, summary, console)

@@ -33,6 +33,8 @@ class Workspace:
     def given(*, profile: str | None = None, items: str | None = None) -> Workspace:
         """The workspace of the environment, with what a command line said winning over it."""
         found = Settings()
+        if profile is not None and profiles.is_file(profile):
+            profile = str(Path(profile).expanduser().absolute())
         said = {name: value for name, value in (("profile", profile), ("items", items)) if value is not None}
         return Workspace(found.model_copy(update=said))
 
@@ -62,8 +64,10 @@ class Workspace:
 
     @property
     def name(self) -> str:
-        """<profile>, or <profile>-items-<hash of the source's name>."""
+        """<profile>, or <profile>-items-<hash of the source's name>; a profile file's name with a hash of its path."""
         own = self.settings.profile
+        if profiles.is_file(own):
+            own = f"{self.profile.name}-{sha256_text(own)[:8]}"
         return own if self.items is None else f"{own}-items-{sha256_text(self.items)[:8]}"
 
     @property

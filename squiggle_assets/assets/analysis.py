@@ -11,13 +11,18 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from squiggle_assets import checks
-from squiggle_assets.assets.node import Input, Node, Out
+from squiggle_assets.assets.node import Input, Node, Out, Scope
 from squiggle_assets.science.spec import Study
 
 if TYPE_CHECKING:
     from squiggle_assets.schemas.handles import Handle
 
-_SCIENCE = "squiggle_assets.science"
+
+def analysis_of(scope: Scope) -> str:
+    """The id of the study's interpretation of its runs: parameters and code of detection and consensus."""
+    from squiggle_assets.science.events import analysis_id
+
+    return analysis_id(scope.study.detection, scope.study.consensus)
 
 
 def _geometry(step: Any, captures: Handle) -> Mapping[str, pl.DataFrame]:
@@ -50,10 +55,9 @@ def _events(
     step: Any, geometry: pl.DataFrame, manifest: pl.DataFrame, baselines: pl.DataFrame
 ) -> Mapping[str, pl.DataFrame]:
     from squiggle_assets.science.accounts import candidates_of, detection_of, summary_of
-    from squiggle_assets.science.events import analysis_id, events_of
+    from squiggle_assets.science.events import events_of
 
-    study = step.scope.study
-    version = analysis_id(study.detection, study.consensus)
+    study, version = step.scope.study, analysis_of(step.scope)
     found = detection_of(geometry, study.detection, manifest["warmup_end"][0])
     return {
         "events": events_of(found, baselines, study.detection, version),
@@ -72,7 +76,6 @@ def nodes(study: Study) -> tuple[Node, ...]:
             outs=(
                 Out(name="geometry", description="State descriptors (layer A) of every capture, layer and probe set."),
             ),
-            modules=(f"{_SCIENCE}.geometry",),
             compute=_geometry,
         ),
         Node(
@@ -80,7 +83,6 @@ def nodes(study: Study) -> tuple[Node, ...]:
             grain="run",
             inputs={"geometry": Input(asset="geometry", load="frame")},
             outs=(Out(name="dynamics", description="How the descriptors change (layer B): velocity, volatility, ..."),),
-            modules=(f"{_SCIENCE}.dynamics",),
             compute=_dynamics,
         ),
         Node(
@@ -91,7 +93,6 @@ def nodes(study: Study) -> tuple[Node, ...]:
                 Out(name="baselines", description="Usual increments of an arm, over all seeds and without each one."),
             ),
             params=lambda scope: scope.study.detection,
-            modules=(f"{_SCIENCE}.baselines",),
             compute=_baselines,
         ),
         Node(
@@ -111,8 +112,7 @@ def nodes(study: Study) -> tuple[Node, ...]:
                     checks=(("accounted", True, checks.accounted),),
                 ),
             ),
-            params=lambda scope: [scope.study.detection, scope.study.consensus],
-            modules=(f"{_SCIENCE}.events", f"{_SCIENCE}.accounts"),
+            params=lambda scope: [scope.study.detection, analysis_of(scope)],
             compute=_events,
         ),
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from squiggle_assets.assets.node import Input, Node, Out, Scope
-from squiggle_assets.assets.policies import policy_of, template_digests
+from squiggle_assets.assets.policies import assert_unseen, policy_of, template_digests
 from squiggle_assets.science.canonical import canonical_json
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def _compute(step: Any, pool: pl.DataFrame, split: pl.DataFrame, base: Handle) -
     from squiggle_assets.schemas.base import frame
     from squiggle_assets.schemas.curriculum import Curriculum
 
+    assert_unseen(pool, base)
     policy = policy_of(step.scope, pool, split, base)
     step.facts["num_items"] = policy.num_training_items
     step.facts["num_items_too_long"] = int((split["split"] == "train").sum()) - policy.num_training_items
@@ -73,7 +74,6 @@ def nodes() -> tuple[Node, ...]:
                 ),
             ),
             params=_params,
-            modules=tuple(f"squiggle_assets.science.{m}" for m in ("policy", "curriculum", "tokens")),
             compute=_compute,
         ),
     )

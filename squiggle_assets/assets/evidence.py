@@ -12,9 +12,9 @@ from typing import Any
 import polars as pl
 
 from squiggle_assets import checks
+from squiggle_assets.assets.analysis import analysis_of
 from squiggle_assets.assets.node import Input, Node, Out, Scope
 
-_SCIENCE = "squiggle_assets.science"
 POWER = 0.8
 """The power at which effects count as detectable."""
 
@@ -46,7 +46,14 @@ def _num_captures(scope: Scope) -> int:
 
 
 def _design_params(scope: Scope) -> Any:
-    return [scope.study.consensus, scope.num_seeds, _num_captures(scope), len(scope.study.contrasts), POWER]
+    return [
+        scope.study.detection,
+        scope.study.consensus,
+        scope.num_seeds,
+        _num_captures(scope),
+        len(scope.study.contrasts),
+        POWER,
+    ]
 
 
 def _design(step: Any) -> Mapping[str, pl.DataFrame]:
@@ -73,14 +80,13 @@ def _consensus(
 ) -> Mapping[str, pl.DataFrame]:
     from squiggle_assets.science.cells import schedule_from
     from squiggle_assets.science.consensus import consensus_of
-    from squiggle_assets.science.events import analysis_id
 
     study = step.scope.study
     found = consensus_of(
         geometry,
         events,
         arm=step.scope.arm,
-        analysis_id=analysis_id(study.detection, study.consensus),
+        analysis_id=analysis_of(step.scope),
         schedule=schedule_from(manifest),
         detection=study.detection,
         spec=study.consensus,
@@ -117,7 +123,6 @@ def _conclusions(
 ) -> Mapping[str, pl.DataFrame]:
     # The ledger is not read: it is an input so that a leak, which fails its blocking check, stops every claim.
     from squiggle_assets.science.claims import is_preregistered, study_result
-    from squiggle_assets.science.events import analysis_id
 
     study = step.scope.study
     found = study_result(
@@ -127,7 +132,7 @@ def _conclusions(
         scalars=scalars,
         consensus_events=consensus_events,
         null_draws=null_draws,
-        analysis_id=analysis_id(study.detection, study.consensus),
+        analysis_id=analysis_of(step.scope),
         planted_steps=planted_steps(step.scope),
         scale=scale_of(step.scope),
         preregistered=is_preregistered(study, manifest, step.scope.profile.num_seeds),
@@ -143,12 +148,13 @@ def _conclusion_figures(outputs: Mapping[str, Any], scope: Scope) -> Mapping[str
     return {**figures, "claims_plot": claims_figure_markdown(outputs["claims"])}
 
 
-def _ledger(step: Any, split: pl.DataFrame, trace: pl.LazyFrame) -> Mapping[str, pl.DataFrame]:
-    from squiggle_assets.science.splitting import assert_uncontaminated, usage_ledger
+def _ledger(step: Any, split: pl.DataFrame, trace: pl.LazyFrame, manifest: pl.DataFrame) -> Mapping[str, pl.DataFrame]:
+    from squiggle_assets.science.splitting import usage_ledger
 
-    probes = split.filter(pl.col("split").is_in(["probe_a", "probe_b"])).select("item_id", "content_sha256")
-    assert_uncontaminated(split, trace, probes)
-    return {"usage_ledger": usage_ledger(split, trace, probes)}
+    probes = manifest.select(
+        "arm", "seed", "run_id", pl.col("probe_items_json").str.json_decode(pl.List(pl.String)).alias("item_id")
+    )
+    return {"usage_ledger": usage_ledger(split, trace, probes.explode("item_id"))}
 
 
 def nodes() -> tuple[Node, ...]:
@@ -157,9 +163,9 @@ def nodes() -> tuple[Node, ...]:
         Node(
             name="design",
             grain="study",
+            before_spending=True,
             outs=(Out(name="minimum_detectable", description="What this design can show, before anything is spent."),),
             params=_design_params,
-            modules=(f"{_SCIENCE}.power",),
             compute=_design,
         ),
         Node(
@@ -175,8 +181,7 @@ def nodes() -> tuple[Node, ...]:
                 Out(name="null_draws", description="What agreement looks like by chance: every draw of every null."),
                 Out(name="invariance", description="How alike pairs of seeds are, beside what chance gives."),
             ),
-            params=lambda scope: [scope.study.detection, scope.study.consensus],
-            modules=(f"{_SCIENCE}.consensus", f"{_SCIENCE}.events"),
+            params=lambda scope: [scope.study.detection, scope.study.consensus, analysis_of(scope)],
             compute=_consensus,
             figures=_consensus_figures,
         ),
@@ -200,7 +205,6 @@ def nodes() -> tuple[Node, ...]:
                 ),
             ),
             params=lambda scope: [scope.study, scope.profile.num_seeds, planted_steps(scope), scale_of(scope)],
-            modules=(f"{_SCIENCE}.claims",),
             compute=_conclusions,
             figures=_conclusion_figures,
         ),
@@ -210,6 +214,7 @@ def nodes() -> tuple[Node, ...]:
             inputs={
                 "split": Input(asset="split", load="frame"),
                 "trace": Input(asset="sample_trace", load="scan"),
+                "manifest": Input(asset="run_manifest", load="frame"),
             },
             outs=(
                 Out(
@@ -218,7 +223,6 @@ def nodes() -> tuple[Node, ...]:
                     checks=(("no_leak", True, checks.no_leak),),
                 ),
             ),
-            modules=(f"{_SCIENCE}.splitting",),
             compute=_ledger,
         ),
     )

@@ -5,7 +5,7 @@ Not here: what any asset computes (the noun modules beside this one) or how it i
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import dagster as dg
@@ -16,7 +16,7 @@ from io_managers.provenance import origin_tags
 from io_managers.store import Store
 from partitions.mappings import mapping
 from partitions.rosters import registered_seeds
-from squiggle_assets.assets.identity import Identity, identify, node_code, origin
+from squiggle_assets.assets.identity import Identity, identify, origin
 from squiggle_assets.assets.node import Graph, Input, Node, Out, Partition, Scope
 from squiggle_assets.assets.states import States
 from squiggle_assets.schemas.handles import CheckOutcome, Handle, Product
@@ -75,7 +75,7 @@ def run_checks(out: Out, value: Any, scope: Scope) -> tuple[CheckOutcome, ...]:
         except Exception as error:  # whatever a check may raise: the product must be kept and the check must say so
             said = f"the check itself broke: {type(error).__name__}: {error}"
             found = CheckOutcome(name=name, passed=False, blocking=blocking, description=said)
-        outcomes.append(CheckOutcome(**{**vars(found), "name": name, "blocking": blocking}))
+        outcomes.append(replace(found, name=name, blocking=blocking, version=out.check_versions[name]))
     return tuple(outcomes)
 
 
@@ -154,6 +154,7 @@ def _outputs(context: Any, graph: Graph, node: Node, inputs: Mapping[str, Any]) 
                 allow_retries=False,
             )
     identity = identify(graph, node, scope, seeds, store)
+    _assert_loaded(identity, {**resources.tables.opened, **resources.handles.opened})
     facts: dict[str, Any] = {}
     step = Step(
         graph=graph,
@@ -174,6 +175,15 @@ def _outputs(context: Any, graph: Graph, node: Node, inputs: Mapping[str, Any]) 
             facts |= node.figures(values, scope)
         for out in node.outs:
             yield from _hand_over(context, graph, node, out, step, values[out.name], reused)
+        if node.cleanup is not None:
+            node.cleanup(step)
+
+
+def _assert_loaded(identity: Identity, opened: Mapping[str, str]) -> None:
+    """Refuse to compute from other inputs than the identity says: somebody made one while this step was loading."""
+    changed = [name for name, sha in identity.inputs.items() if opened.get(name) != sha]
+    if changed:
+        raise dg.Failure(f"{', '.join(changed)} was made again while this step was starting: run it again")
 
 
 def _hand_over(
@@ -239,7 +249,7 @@ def asset_of(graph: Graph, node: Node) -> dg.AssetsDefinition:
                 key=dg.AssetKey(list(graph.key(out.name))),
                 io_manager_key=_IO[out.kind],
                 description=out.description,
-                code_version=node_code(node.modules),
+                code_version=node.code_version,
                 kinds={*out.tags, "parquet" if out.kind == "table" else "safetensors"},
                 owners=["team:squiggle"],
                 group_name=graph.study.name if node.group == "study" else node.group,
@@ -250,7 +260,7 @@ def asset_of(graph: Graph, node: Node) -> dg.AssetsDefinition:
         ins={argument: _asset_in(graph, node, entry) for argument, entry in node.inputs.items()},
         partitions_def=parts,
         pool=node.pool,
-        required_resource_keys={"workspace", "compute"},
+        required_resource_keys={"workspace", "compute", "tables", "handles"},
         check_specs=[
             dg.AssetCheckSpec(
                 name,

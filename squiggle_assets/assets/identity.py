@@ -13,11 +13,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+from io_managers.gate import schema_sha256
 from io_managers.pointers import Pointer
 from io_managers.store import Store
-from squiggle_assets.assets.node import Graph, Node, Partition, Scope
+from squiggle_assets.assets.node import Graph, Node, Out, Partition, Scope
 from squiggle_assets.schemas.handles import Origin
-from squiggle_assets.science.canonical import canonical_json, code_version, sha256_json
+from squiggle_assets.science.canonical import canonical_json, sha256_json
 
 State = Literal["current", "stale", "missing", "refused", "waiting"]
 
@@ -36,12 +37,6 @@ class Identity:
     code_version: str
     inputs: Mapping[str, str]
     """'key/arm/seed' -> sha256."""
-
-
-@cache
-def node_code(modules: tuple[str, ...]) -> str:
-    """Code version of a node: source closure of its modules."""
-    return code_version(*modules)
 
 
 @cache
@@ -85,7 +80,7 @@ def identify(graph: Graph, node: Node, scope: Scope, seeds: Sequence[int], store
         raise MissingInputError(f"{node.name} [{scope.partition}] needs {shown}: not made yet")
     present = {argument: [(n, p) for n, p in pairs if p is not None] for argument, pairs in pointers.items()}
     shas = {argument: [pointer.sha256 for _, pointer in pairs] for argument, pairs in present.items()}
-    version = node_code(node.modules)
+    version = node.code_version
     if node.spec is not None:
         rows = {name: store.read(present[name][0][1]).row(0, named=True) for name in node.spec_rows}
         config = node.spec(scope, {argument: value[0] for argument, value in shas.items()}, rows)
@@ -128,9 +123,9 @@ def origin(graph: Graph, asset: str, identity: Identity, scope: Scope, dagster_r
 def state(graph: Graph, node: Node, scope: Scope, seeds: Sequence[int], store: Store) -> State:
     """Where one partition of a node stands, from pointers alone.
 
-    current: every output points at the object it should be, and that is there.
-    stale: it points at another one (an input,
-    a parameter or the code changed). refused: current, but a blocking check failed. waiting: an input is absent.
+    current: every output points at the object it should be, and that is there. stale: it points at another one (an
+    input, a parameter or the code changed), or what it points at was judged by other checks or another table model than
+    there are now. refused: current, but a blocking check failed. waiting: an input is absent.
     """
     at = scope.partition
     mine = [store.pointer(graph.path(out.name), at.arm, at.seed) for out in node.outs]
@@ -142,8 +137,18 @@ def state(graph: Graph, node: Node, scope: Scope, seeds: Sequence[int], store: S
         return "missing"
     if any(pointer is not None and pointer.origin.object_id != wanted for pointer in mine):
         return "stale"
+    if any(p is not None and not _judged(graph, out, p) for out, p in zip(node.outs, mine, strict=True)):
+        return "stale"
     failed = [check.name for p in mine if p is not None for check in p.blocking_failures]
     return "refused" if failed else "current"
+
+
+def _judged(graph: Graph, out: Out, pointer: Pointer) -> bool:
+    """Whether the checks and the table model of now are those that looked at what the pointer points at."""
+    if {check.name: check.version for check in pointer.checks} != out.check_versions:
+        return False
+    model = graph.tables.get(out.name) if out.kind == "table" else None
+    return model is None or pointer.ref.schema_sha256 == schema_sha256(model)
 
 
 def spec_text(identity: Identity) -> str:

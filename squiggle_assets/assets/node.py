@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Literal, NamedTuple
 
+from squiggle_assets.schemas.base import Table
 from squiggle_assets.schemas.handles import CheckOutcome
+from squiggle_assets.schemas.tables import TABLES
+from squiggle_assets.science.source import code_version
 from squiggle_assets.science.spec import Profile, Study
 
 Grain = Literal["shared", "study", "arm", "run"]
@@ -74,6 +77,11 @@ class Input:
 Check = Callable[[Any, Scope], CheckOutcome]
 
 
+@cache
+def _code_version(function: Callable[..., Any]) -> str:
+    return code_version(function)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Out:
     """One table or handle that a node makes."""
@@ -85,6 +93,11 @@ class Out:
     """(name, blocking, function of (value, scope))."""
     tags: tuple[str, ...] = ()
     """Dagster kinds beside the storage format."""
+
+    @property
+    def check_versions(self) -> dict[str, str]:
+        """Check -> code version: an outcome of another version says nothing about what is there."""
+        return {name: _code_version(check) for name, _, check in self.checks}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,11 +112,9 @@ class Node:
     inputs: Mapping[str, Input] = field(default_factory=dict)
     params: Callable[[Scope], Any] = lambda scope: None
     """Everything beside inputs and code that the result depends on, as plain JSON."""
-    modules: tuple[str, ...] = ()
-    """Modules whose source closure is the code version."""
     spec: Callable[[Scope, Mapping[str, str], Mapping[str, Any]], Any] | None = None
-    """Own identity instead of the general one: (scope, input sha256s, one-row inputs) -> canonical spec.
-    Runs have one, so that the same run is found from another arm or study."""
+    """Own identity instead of the general one: (scope, input sha256s, one-row inputs) -> canonical spec, to which the
+    code version is added. Runs have one, so that the same run is found from another arm or study."""
     spec_rows: tuple[str, ...] = ()
     """Inputs whose first row the spec needs."""
     group: str = "study"
@@ -112,6 +123,15 @@ class Node:
     """(outputs, scope) -> extra metadata: numbers or markdown plots."""
     exclude_by_default: bool = False
     """Not part of `squiggle run STUDY` unless selected (single-run reports)."""
+    before_spending: bool = False
+    """Made and shown before anything else of a study is begun (what the design can show)."""
+    cleanup: Callable[[Any], None] | None = None
+    """(step) -> None, called when every output is stored: work that a kill before that still needs."""
+
+    @property
+    def code_version(self) -> str:
+        """Of everything of this project that the compute function stands on; nothing has to be listed by hand."""
+        return _code_version(self.compute)
 
     def out(self, name: str) -> Out:
         """The output of that name."""
@@ -124,6 +144,8 @@ class Graph:
 
     study: Study
     nodes: tuple[Node, ...]
+    tables: Mapping[str, type[Table]] = field(default_factory=lambda: TABLES)
+    """Table -> model."""
 
     def __post_init__(self) -> None:
         """Refuse two makers of one asset and inputs that nobody makes."""
@@ -174,7 +196,7 @@ class Graph:
         """Node name -> stage. Nodes of one stage and grain can run together, partition by partition."""
         stage: dict[str, int] = {}
         for node in self.ordered:
-            above = [0]
+            above = [0 if node.before_spending else 1]
             for entry in node.inputs.values():
                 maker = self.makers[entry.asset]
                 together = maker.grain == node.grain and entry.arm is None

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from squiggle_assets.science.policy import Policy
     from squiggle_assets.science.template import Template
 
+PRETRAINED_ON = "pretrained_on.json"
+"""Document of the embedded base model: content_sha256 of the problems in its pretraining text."""
 COLUMNS = ("item_id", "content_sha256", "family_id", "token_len", "difficulty_proxy")
 
 
@@ -48,6 +50,18 @@ def items_of(pool: pl.DataFrame, split: pl.DataFrame, name: str) -> pl.DataFrame
     """The pool's rows in one split, by item_id."""
     chosen = split.filter(pl.col("split") == name).select("item_id")
     return pool.join(chosen, on="item_id", how="semi").sort("item_id")
+
+
+def assert_unseen(pool: pl.DataFrame, base: Handle) -> None:
+    """Refuse a pool of which the base model has already read problems; ValueError names them."""
+    if PRETRAINED_ON not in base.files:
+        return
+    seen = pool.filter(pl.col("content_sha256").is_in(base.document(PRETRAINED_ON)))["item_id"].to_list()
+    if seen:
+        raise ValueError(
+            f"the base model was pretrained on {len(seen)} problems of the pool, for instance {', '.join(seen[:5])}: "
+            "what it learns from them would be no learning. Take them out of the items, or use another base model"
+        )
 
 
 def trainable(items: pl.DataFrame, base: Handle, max_length: int) -> pl.DataFrame:

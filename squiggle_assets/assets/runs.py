@@ -6,7 +6,7 @@ Not here: training (science.training), identities (science.run_spec), devices (r
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 
 RUN_THREADS = 1
 """Threads of one run: a fixed number, because sums of floats depend on it; more runs at once are more workers."""
+ATTENTION = "sdpa"
+"""What runs compute attention with: row by row on packed rows (science.packed_attention)."""
 _VALIDATION = ("val_random", "val_family")
 _PROBES = {"a": "probe_a", "b": "probe_b"}
 
 
 def _spec(scope: Scope, inputs: Mapping[str, Any], rows: Mapping[str, Any]) -> dict[str, Any]:
-    from squiggle_assets.science.run_spec import run_code_version, run_spec
+    from squiggle_assets.science.run_spec import run_spec
 
     return run_spec(
         data_sha256=sha256_json([inputs["pool"], inputs["split"]]),
@@ -36,19 +38,23 @@ def _spec(scope: Scope, inputs: Mapping[str, Any], rows: Mapping[str, Any]) -> d
         training=scope.profile.training,
         probe=scope.profile.probe,
         seed=scope.seed,
-        code=run_code_version(),
     )
 
 
 def _shorter_run(step: Any) -> str | None:
-    """run_id of the run that is one step lower on the ladder (its curriculum_id is the same); None for the lowest."""
+    """run_id of the longest run lower on the ladder that left a checkpoint to go on from; None if there is none.
+
+    Its curriculum_id is the same: that leaves out the extra steps.
+    """
+    from io_managers.checkpoints import LADDER
     from squiggle_assets.science.run_spec import run_id
 
-    multiplier = step.scope.profile.training.step_multiplier
-    if multiplier == 1:
-        return None
     config = dict(step.identity.config)
-    return run_id({**config, "training": {**config["training"], "step_multiplier": multiplier - 1}})
+    for multiplier in range(config["training"]["step_multiplier"] - 1, 0, -1):
+        shorter = run_id({**config, "training": {**config["training"], "step_multiplier": multiplier}})
+        if step.store.find(shorter, LADDER) is not None:
+            return shorter
+    return None
 
 
 def _run(
@@ -89,10 +95,19 @@ def _run(
             "probe_set_sha256": {name: rows.sha256 for name, rows in inputs.probes.items()},
             "num_tokens": {name: rows.num_tokens for name, rows in inputs.probes.items()},
             "dtype": scope.profile.probe.dtype,
+            "stop_reason": result.summary["stop_reason"],
         }
     )
     step.facts.update(slot.figures, micro_batch=done.micro_batch, oom_halvings=done.halvings)
-    return _outputs(step, result, curriculum_id)
+    step.facts.update(dtype=scope.profile.training.dtype, attention=ATTENTION, extends_run=shorter or "none")
+    probed = [item_id for rows in inputs.probes.values() for item_id in rows.table.index]
+    return _outputs(step, result, curriculum_id, probed)
+
+
+def _discard(step: Any) -> None:
+    from io_managers.checkpoints import RunFolder
+
+    RunFolder.discard(step.store, step.identity.object_id)
 
 
 def _inputs(step: Any, pool: pl.DataFrame, split: pl.DataFrame, base: Handle, device: str) -> Any:
@@ -111,7 +126,7 @@ def _inputs(step: Any, pool: pl.DataFrame, split: pl.DataFrame, base: Handle, de
     assert_uncontaminated(split, trained.lazy(), pl.concat(probed.values()))
     length = profile.training.max_length
     return RunInputs(
-        make_model=lambda: load_base(base.path).model,
+        make_model=lambda: load_base(base.path, attn=ATTENTION).model,
         train=tokenize_items(tokenizer, trained, length),
         validation={
             name: tokenize_items(
@@ -128,7 +143,7 @@ def _inputs(step: Any, pool: pl.DataFrame, split: pl.DataFrame, base: Handle, de
     )
 
 
-def _outputs(step: Any, result: Any, curriculum_id: str) -> Mapping[str, Any]:
+def _outputs(step: Any, result: Any, curriculum_id: str, probed: Sequence[str]) -> Mapping[str, Any]:
     from squiggle_assets.schemas.base import frame
     from squiggle_assets.schemas.handles import HandleDraft
     from squiggle_assets.schemas.runs import RunManifest
@@ -150,6 +165,7 @@ def _outputs(step: Any, result: Any, curriculum_id: str) -> Mapping[str, Any]:
         "spec_json": canonical_json(step.identity.config),
         "curriculum_id": curriculum_id,
         "phase_boundaries_json": canonical_json([first for first, _ in boundaries]),
+        "probe_items_json": canonical_json(sorted(probed)),
         **summary,
     }
     return {
@@ -222,8 +238,8 @@ def nodes() -> tuple[Node, ...]:
             ),
             spec=_spec,
             spec_rows=("curriculum",),
-            modules=("squiggle_assets.science.training", "squiggle_assets.science.policy"),
             compute=_run,
+            cleanup=_discard,
             figures=_figures,
         ),
     )

@@ -7,17 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from io_managers.commit import sha256_file
 from squiggle_assets import checks
 from squiggle_assets.assets.node import Input, Node, Out, Scope
+from squiggle_assets.assets.policies import PRETRAINED_ON
+from squiggle_assets.assets.sources import path_digest
+from squiggle_assets.science.spec import PoolSpec
 
-_SCIENCE = "squiggle_assets.science"
 CHARS_PER_TOKEN = 4
 """More than a token of the mixture has, so that no document has to be seen twice for want of text."""
 BASE_THREADS = 1
@@ -25,21 +24,12 @@ BASE_THREADS = 1
 machine and several times as long on a busy one, where each waits for the other at every product."""
 
 
-@cache
-def items_digest(source: str | None) -> str | None:
-    """What identifies imported items: the sha256 of a local file, else the hub id itself."""
-    if source is None:
-        return None
-    path = Path(source).expanduser()
-    return sha256_file(path) if path.is_file() else source
-
-
 def _pool_params(scope: Scope) -> Any:
     spec = scope.profile.pool
     return {
         "num_items": spec.num_items if spec.items is None else None,
         "seed": spec.seed,
-        "items": items_digest(spec.items),
+        "items": None if spec.items is None else path_digest(spec.items),
         "max_items": spec.max_items,
         "num_planted": spec.num_planted,
     }
@@ -98,6 +88,21 @@ def _base_model(step: Any) -> Mapping[str, Any]:
     return {"base_model": _embedded(step)}
 
 
+def _barred(scope: Scope) -> PoolSpec:
+    """The generated pool that pretraining must not read: the study's own, or the usual one where items are imported.
+
+    Imported items that the base model has read are refused where the two meet (policies.assert_unseen).
+    """
+    return scope.profile.pool if scope.profile.pool.items is None else PoolSpec()
+
+
+def _base_params(scope: Scope) -> Any:
+    spec, barred = scope.profile.base_model, _barred(scope)
+    if spec.source == "embedded":
+        return {"spec": spec, "barred": [barred.num_items, barred.seed]}
+    return {"spec": spec, "dtype": scope.profile.training.dtype, "files": path_digest(spec.source)}
+
+
 def _embedded(step: Any) -> Any:
     import torch
 
@@ -105,12 +110,10 @@ def _embedded(step: Any) -> Any:
     from squiggle_assets.science.mixture import MIXTURE, documents, without
     from squiggle_assets.science.pool import generate_pool
     from squiggle_assets.science.pretraining import pretrain
-    from squiggle_assets.science.spec import PoolSpec
     from squiggle_assets.science.tokenizer_training import train_tokenizer
 
     spec = step.scope.profile.base_model
-    studied = generate_pool(PoolSpec())
-    barred = frozenset(studied["content_sha256"])
+    barred = frozenset(generate_pool(_barred(step.scope))["content_sha256"])
     maths = without(generate_pool(PoolSpec(num_items=MIXTURE.pool_items, seed=MIXTURE.pool_seed)), barred)
     # A shorter mixture is a prefix of a longer one: no more text is written than pretraining can use.
     budget = CHARS_PER_TOKEN * spec.pretrain_steps * spec.pretrain_batch * spec.context
@@ -130,7 +133,8 @@ def _embedded(step: Any) -> Any:
         "num_parameters": sum(p.numel() for p in made.model.parameters()),
     }
     step.facts.update(figures)
-    return to_draft(made.model, tokenizer, {"source": "embedded", "mixture": MIXTURE.version, **figures})
+    draft = to_draft(made.model, tokenizer, {"source": "embedded", "mixture": MIXTURE.version, **figures})
+    return replace(draft, documents={**draft.documents, PRETRAINED_ON: sorted(maths["content_sha256"])})
 
 
 def nodes() -> tuple[Node, ...]:
@@ -149,7 +153,6 @@ def nodes() -> tuple[Node, ...]:
                 Out(name="classification", description="Which family every item was put into, by whom, how surely."),
             ),
             params=_pool_params,
-            modules=tuple(f"{_SCIENCE}.{m}" for m in ("pool", "importing", "classify")),
             compute=_pool,
             figures=_pool_figures,
         ),
@@ -166,7 +169,6 @@ def nodes() -> tuple[Node, ...]:
                 ),
             ),
             params=lambda scope: scope.profile.split,
-            modules=(f"{_SCIENCE}.splitting",),
             compute=_split,
             figures=_split_figures,
         ),
@@ -182,8 +184,7 @@ def nodes() -> tuple[Node, ...]:
                     tags=("pytorch",),
                 ),
             ),
-            params=lambda scope: {"spec": scope.profile.base_model, "dtype": scope.profile.training.dtype},
-            modules=tuple(f"{_SCIENCE}.{m}" for m in ("pretraining", "mixture", "tokenizer_training", "pool")),
+            params=_base_params,
             compute=_base_model,
             pool="gpu",
         ),

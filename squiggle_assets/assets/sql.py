@@ -11,6 +11,8 @@ from typing import Any
 import dagster as dg
 
 import dbt_like_sql
+from io_managers.gate import schema_sha256
+from io_managers.store import Store
 from partitions.rosters import registered_seeds
 from resources.sql_lineage import column_lineage
 from resources.sql_models import SqlModel, discover
@@ -80,6 +82,26 @@ def _lineage(model: SqlModel, graphs: Sequence[Graph]) -> dg.TableColumnLineage:
     )
 
 
+def identity_of(model: SqlModel, warehouse: Warehouse) -> Identity:
+    """What the model's result is, given the partitions that count now."""
+    sources = {name: pointer.sha256 for name, pointer in warehouse.sources(model.upstreams).items()}
+    config = {"model": model.name, "code_version": model.code_version, "inputs": sources}
+    return Identity(object_id=sha256_json(config)[:32], config=config, code_version=model.code_version, inputs=sources)
+
+
+def are_current(graphs: Sequence[Graph], store: Store, instance: dg.DagsterInstance) -> bool:
+    """Whether every SQL model's result is what its text and the tables of now make; nothing is computed."""
+    shared = shared_names(graphs) | {model.name for model in models()}
+    with Warehouse(store, rosters(graphs, instance), TABLES, shared=shared) as warehouse:
+        for model in models():
+            pointer = store.pointer(model.name)
+            if pointer is None or pointer.origin.object_id != identity_of(model, warehouse).object_id:
+                return False
+            if pointer.ref.schema_sha256 != schema_sha256(TABLES[model.name]) or not store.path(pointer.ref).exists():
+                return False
+    return True
+
+
 def _product(context: dg.AssetExecutionContext, model: SqlModel, graphs: Sequence[Graph]) -> Product:
     workspace = context.resources.workspace
     store = workspace.store
@@ -92,11 +114,7 @@ def _product(context: dg.AssetExecutionContext, model: SqlModel, graphs: Sequenc
             connection=connection,
         )
         with warehouse:
-            sources = {name: pointer.sha256 for name, pointer in warehouse.sources(model.upstreams).items()}
-            config = {"model": model.name, "code_version": model.code_version, "inputs": sources}
-            identity = Identity(
-                object_id=sha256_json(config)[:32], config=config, code_version=model.code_version, inputs=sources
-            )
+            identity = identity_of(model, warehouse)
             found = store.find(identity.object_id, model.name)
             frame = warehouse.run_model(model) if found is None else None
     commit, dirty = git_state()
@@ -106,8 +124,8 @@ def _product(context: dg.AssetExecutionContext, model: SqlModel, graphs: Sequenc
         seed=None,
         object_id=identity.object_id,
         code_version=identity.code_version,
-        config_hash=sha256_json(config),
-        inputs=sources,
+        config_hash=sha256_json(identity.config),
+        inputs=identity.inputs,
         profile=workspace.profile.name,
         git_commit=commit,
         git_dirty=dirty,

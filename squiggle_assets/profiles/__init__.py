@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -15,6 +16,7 @@ from squiggle_assets.science.spec import (
     Profile,
     SplitSpec,
     TrainingSpec,
+    check_name,
 )
 
 _PARTS = {
@@ -53,9 +55,19 @@ def parse(name: str, text: str) -> Profile:
     return Profile(name=name, description=given["description"], num_seeds=int(given["num_seeds"]), **parts)
 
 
+def is_file(name: str) -> bool:
+    """Whether a profile is given as a file of one's own instead of by name."""
+    return name.endswith((".yaml", ".yml"))
+
+
 def load(name: str) -> Profile:
-    """The profile of that name; ValueError lists the names there are."""
+    """The profile of that name, or in that YAML file (called as the file is); ValueError lists the names there are."""
+    if is_file(name):
+        path = Path(name).expanduser()
+        if not path.is_file():
+            raise ValueError(f"no profile file {name}")
+        return parse(check_name(path.stem, "profile"), path.read_text(encoding="utf-8"))
     if name not in names():
-        raise ValueError(f"no profile {name!r}; there are {names()}")
+        raise ValueError(f"no profile {name!r}; there are {names()}, or give a path of a YAML file like them")
     text = resources.files(__package__).joinpath(f"{name}.yaml").read_text(encoding="utf-8")
     return parse(name, text)

@@ -165,10 +165,6 @@ def sql_task(graph: Graph) -> Task:
     )
 
 
-def _there(task: Task, store: Store) -> bool:
-    return all(store.pointer("/".join(key)) is not None for key in task.assets)
-
-
 def run(
     graph: Graph,
     profile: Profile,
@@ -179,11 +175,12 @@ def run(
     environment: dict[str, str],
     num_workers: int,
     console: Console,
+    marts_are_current: Callable[[], bool],
     after_stage: Callable[[int], None] = lambda stage: None,
 ) -> Summary:
     """Make everything of a study that is not current, in stages; nothing is made twice.
 
-    after_stage is called with the number of every stage in which something was made.
+    after_stage is called with the number of every stage, whether or not something had to be made in it.
 
     Raises:
         ValueError: the selection names an asset that there is not.
@@ -200,6 +197,7 @@ def run(
                 tasks, stuck = stage_tasks(graph, nodes, stage, profile, seeds, store, selection)
                 summary.stuck += stuck
                 if not tasks:
+                    after_stage(stage)
                     continue
                 here = dict.fromkeys(name for task in tasks for name in task.nodes)
                 title = " + ".join(here)
@@ -208,10 +206,9 @@ def run(
                 bar = shown.add_task(title, total=len(tasks), note="")
                 _run_stage(tasks, pool, shown, bar, summary, console)
                 after_stage(stage)
-            marts = sql_task(graph)
-            if selection.assets is None and summary.ok and (summary.num_done or not _there(marts, store)):
+            if selection.assets is None and summary.ok and not marts_are_current():
                 bar = shown.add_task("SQL models", total=1, note="")
-                _run_stage([marts], pool, shown, bar, summary, console)
+                _run_stage([sql_task(graph)], pool, shown, bar, summary, console)
         finished = True
     finally:
         pool.close(idle=finished)

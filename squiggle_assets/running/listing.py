@@ -19,6 +19,7 @@ from squiggle_assets.assets.identity import State
 from squiggle_assets.assets.node import Partition
 from squiggle_assets.assets.states import States
 from squiggle_assets.running.engine import Summary
+from squiggle_assets.running.plan import Selection
 from squiggle_assets.running.session import Session
 
 STATES: tuple[State, ...] = ("current", "stale", "missing", "waiting", "refused")
@@ -124,8 +125,8 @@ def controls_hold(session: Session, console: Console) -> bool:
     return found and tested and not loud
 
 
-def print_plan(session: Session, console: Console) -> None:
-    """One line on what is about to run, where."""
+def print_plan(session: Session, console: Console, selection: Selection) -> None:
+    """What is about to run, where, and which arms are made because the chosen ones are judged by them."""
     seeds = session.seeds
     console.print(
         f"{session.study.name} at profile {session.profile.name}: {len(session.study.arms)} arms x {len(seeds)} seeds; "
@@ -134,6 +135,8 @@ def print_plan(session: Session, console: Console) -> None:
         highlight=False,
         soft_wrap=True,
     )
+    if selection.judges:
+        console.print(f"made too, all seeds: {', '.join(sorted(selection.judges))} (the chosen arms are judged by it)")
 
 
 def print_design(session: Session, console: Console) -> None:

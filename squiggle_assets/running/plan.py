@@ -6,7 +6,7 @@ Here: states of partitions and tasks of one stage. Not here: making them (runnin
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from io_managers.store import Store
 from squiggle_assets.assets.node import Graph, Node, Partition
@@ -39,9 +39,21 @@ class Selection:
     seeds: frozenset[int] | None = None
     assets: frozenset[str] | None = None
     """Asset names with everything they need."""
+    judges: frozenset[str] = frozenset()
+    """Arms that the chosen ones are judged by: all their seeds are made too."""
+
+    def with_judges(self, graph: Graph) -> Selection:
+        """The same, with the arms that nodes look at whatever their own arm is (the placebo's baselines)."""
+        if self.arms is None:
+            return self
+        nodes = wanted_nodes(graph, self.assets)
+        fixed = {entry.arm for node in nodes for entry in node.inputs.values() if entry.arm is not None}
+        return replace(self, judges=frozenset(fixed - self.arms))
 
     def holds(self, at: Partition) -> bool:
         """Whether a partition is within the chosen arms and seeds."""
+        if at.arm in self.judges:
+            return True
         return (self.arms is None or at.arm is None or at.arm in self.arms) and (
             self.seeds is None or at.seed is None or at.seed in self.seeds
         )

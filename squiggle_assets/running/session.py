@@ -45,6 +45,14 @@ class Session:
 
         return registered_seeds(self.study, self.instance)
 
+    def marts_are_current(self) -> bool:
+        """Whether the SQL models' results are those of the tables of now, over all studies of the workspace."""
+        from squiggle_assets.assets.sql import are_current
+        from squiggle_assets.definitions import graph_of
+        from squiggle_assets.studies import STUDIES
+
+        return are_current([graph_of(name) for name in STUDIES], self.store, self.instance)
+
 
 @contextmanager
 def open_workspace_instance(workspace: Workspace) -> Iterator[dg.DagsterInstance]:

@@ -95,6 +95,7 @@ class UsageLedger(Table):
     step_first_seen: int = column("first step it was trained on; null if only probed", unit="step", nullable=True)
     step_last_seen: int = column("last step it was trained on; null if only probed", unit="step", nullable=True)
     exposure_count: int = column("times it was trained on; 0 if only probed", ge=0)
+    probed: bool = column("the run's captures were made on it")
 
     class Config(Table.Config):
         """One row per run and content."""

@@ -49,6 +49,8 @@ class CheckOutcome:
     """At most 20 of them."""
     num_failing: int = 0
     figures: Mapping[str, float] = field(default_factory=dict)
+    version: str = ""
+    """Code version of the check: after the check is mended, what it once said counts no more."""
 
 
 @dataclass(frozen=True, kw_only=True)

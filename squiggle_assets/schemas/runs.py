@@ -28,6 +28,7 @@ class RunManifest(Table):
     decay_start: int = column("first step of the decay; a longer run of the ladder starts here", unit="steps", ge=0)
     schedule_clamped: bool = column("the warm-up asked for left no stable step and was shortened")
     phase_boundaries_json: str = column("first steps of the curriculum phases after the first, a JSON list")
+    probe_items_json: str = column("item_id of what the captures were made on, a JSON list")
     num_updates: int = column("updates made; below total_steps if the run was stopped", unit="steps", ge=0)
     num_captures: int = column("captured steps, step 0 included", ge=0)
     num_train_items: int = column("items the curriculum may draw", ge=1)

@@ -22,12 +22,17 @@ from squiggle_assets.science.composites import Composite, composites_of
 from squiggle_assets.science.detection import upper_median
 from squiggle_assets.science.metrics import COMPOSITE, group_of
 from squiggle_assets.science.series import with_run
+from squiggle_assets.science.source import code_version
 from squiggle_assets.science.spec import ConsensusSpec, DetectionSpec
 from squiggle_assets.science.windows import upper_median_of, window_mad, window_median
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 
+_ANALYSIS = tuple(
+    f"squiggle_assets.science.{name}"
+    for name in ("accounts:detection_of", "events:events_of", "baselines:baselines_of", "consensus:consensus_of")
+)
 SHAPING_BELOW, LOCKING_ABOVE = 0.30, 0.70
 """Shares of the step range that part the phases of a run."""
 
@@ -56,13 +61,15 @@ def analysis_id(detection: DetectionSpec, consensus: ConsensusSpec) -> str:
     """Version of an interpretation, such as w10_p1_r15_e5_k25_3f0c9a1b22d4: readable part and hash of everything.
 
     w = 100 * warm-up share, p = pre-warm-up budget, r = suppression radius in steps, e = events a series,
-    k = 10 * threshold factor; the hash covers every parameter of detection and consensus.
+    k = 10 * threshold factor; the hash covers every parameter of detection and consensus, and their code, in which
+    the other constants are.
     """
     readable = (
         f"w{100 * detection.warmup_fraction:g}_p{detection.max_pre_warmup}_r{detection.peak_suppression_radius:g}"
         f"_e{detection.max_events_per_series}_k{10 * detection.adaptive_k:g}"
     )
-    return f"{readable}_{short_hash({'detection': detection, 'consensus': consensus}, 12)}"
+    everything = {"detection": detection, "consensus": consensus, "code": code_version(*_ANALYSIS)}
+    return f"{readable}_{short_hash(everything, 12)}"
 
 
 def events_of(detection: RunDetection, baselines: pl.DataFrame, spec: DetectionSpec, analysis_id: str) -> pl.DataFrame:

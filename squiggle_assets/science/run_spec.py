@@ -9,18 +9,11 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from squiggle_assets.science.canonical import JSON, code_version, plain, sha256_json
+from squiggle_assets.science.canonical import JSON, plain, sha256_json
 from squiggle_assets.science.spec import ProbeSpec, TrainingSpec
 
 RUN_ID_LENGTH = 32
-MODULES = ("squiggle_assets.science.training", "squiggle_assets.science.policy")
-"""Modules whose source, with all of ours that they import, determines a training result."""
 _HASH = re.compile(r"[0-9a-f]{16,64}")
-
-
-def run_code_version() -> str:
-    """Hash of the source that determines a training result; a git commit would change with every README."""
-    return code_version(*MODULES)
 
 
 def run_spec(
@@ -31,9 +24,8 @@ def run_spec(
     training: TrainingSpec,
     probe: ProbeSpec,
     seed: int,
-    code: str,
 ) -> dict[str, JSON]:
-    """Everything that a run is a function of, as plain JSON.
+    """Everything that a run is a function of beside the code, as plain JSON.
 
     Neither the study nor the arm is in it, so that two arms that ask for the same run share it. The plant and the
     shuffling of labels are in curriculum_id. Where a run of a shorter ladder step is wanted, build its spec with its
@@ -46,7 +38,6 @@ def run_spec(
         training: All of it counts, the micro-batch too: it sets the order of sums.
         probe: All of it counts.
         seed: Of the draws and of the adapter's start.
-        code: run_code_version().
 
     Raises:
         ValueError: a hash that is none, or a seed outside int64.
@@ -55,7 +46,6 @@ def run_spec(
         "data_sha256": data_sha256,
         "base_model_sha256": base_model_sha256,
         "curriculum_id": curriculum_id,
-        "code_version": code,
     }
     for name, value in hashes.items():
         if not _HASH.fullmatch(value):

@@ -173,8 +173,8 @@ def make_split(items: pl.DataFrame, spec: SplitSpec) -> pl.DataFrame:
 def usage_ledger(split: pl.DataFrame, traces: pl.LazyFrame, probes: pl.DataFrame) -> pl.DataFrame:
     """One row per run and item that the run trained on or was probed with.
 
-    split: of make_split. traces: sample_trace of the runs. probes: item_id and content_sha256 of the items the runs
-    were probed with. family_id is the item's own (a placebo arm shuffles labels in its trace, not here). An item
+    split: of make_split. traces: sample_trace of the runs. probes: arm, seed, run_id and item_id of what each run was
+    probed with. family_id is the item's own (a placebo arm shuffles labels in its trace, not here). An item
     that was only probed has exposure_count 0 and null steps. ValueError where a trace or probe names an item that
     the split does not know.
     """
@@ -187,10 +187,11 @@ def usage_ledger(split: pl.DataFrame, traces: pl.LazyFrame, probes: pl.DataFrame
         )
         .collect()
     )
-    runs = used.select("arm", "seed", "run_id").unique()
-    probed = runs.join(probes.select("item_id", "content_sha256").unique(), how="cross")
-    ledger = used.join(probed, on=LEDGER_KEY, how="full", coalesce=True).with_columns(
-        pl.col("exposure_count").fill_null(0)
+    known = split.select("item_id", "content_sha256")
+    probed = probes.select("arm", "seed", "run_id", "item_id").unique().join(known, on="item_id", how="left")
+    probed = probed.select(*LEDGER_KEY, pl.lit(True).alias("probed"))
+    ledger = used.join(probed, on=LEDGER_KEY, how="full", coalesce=True, nulls_equal=True).with_columns(
+        pl.col("exposure_count").fill_null(0), pl.col("probed").fill_null(False)
     )
     ledger = ledger.join(split.select("content_sha256", "family_id", "split"), on="content_sha256", how="left")
     unknown = ledger.filter(pl.col("split").is_null())["item_id"].unique().sort().to_list()
@@ -207,6 +208,7 @@ def usage_ledger(split: pl.DataFrame, traces: pl.LazyFrame, probes: pl.DataFrame
         "step_first_seen",
         "step_last_seen",
         "exposure_count",
+        "probed",
     ).sort("arm", "seed", "run_id", "item_id")
 
 

@@ -215,7 +215,7 @@ class _Run:
 
     def _checkpoint(self, step: int, checkpoints: CheckpointStore) -> None:
         keep = step == self.plan.decay_start
-        if step < self.plan.total_steps and (keep or step % self.run.training.checkpoint_every == 0):
+        if keep or step % self.run.training.checkpoint_every == 0 or step == self.plan.total_steps:
             checkpoints.save(self._state(step), keep=keep)
 
     def _state(self, step: int) -> Checkpoint:

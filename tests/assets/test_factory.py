@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,16 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from io_managers.tables import table_io_manager
+from io_managers.pointers import Pointer
+from io_managers.store import Store
+from io_managers.tables import TableIOManager, table_io_manager
 from partitions.dimensions import run_key
 from partitions.rosters import add_seeds
 from resources.settings import Settings
 from squiggle_assets.assets.factory import assets_of
 from squiggle_assets.assets.node import NOWHERE, Graph, Input, Node, Out, Partition, Scope
 from squiggle_assets.assets.states import States
+from squiggle_assets.definitions import graph_of
 from squiggle_assets.running.plan import Selection, stage_tasks, wanted_nodes
 from squiggle_assets.schemas.base import Table, column
 from squiggle_assets.schemas.handles import CheckOutcome
@@ -53,7 +57,11 @@ class Bench:
         self.workspace = Workspace(Settings(data_root=root, profile="test"))
         self.instance = dg.DagsterInstance.ephemeral()
         add_seeds(STUDY, self.instance, (2, 10))
-        self.graph = Graph(STUDY, (self.source_node(), self.train_node(), self.total_node()))
+        self.tables: dict[str, type[Table]] = {"source": Number, "trained": Number, "total": Number}
+        self.remake_graph()
+
+    def remake_graph(self) -> None:
+        self.graph = Graph(STUDY, (self.source_node(), self.train_node(), self.total_node()), self.tables)
 
     def source_node(self) -> Node:
         def compute(step: Any) -> Mapping[str, pl.DataFrame]:
@@ -65,7 +73,6 @@ class Bench:
             grain="shared",
             outs=(Out(name="source"),),
             params=lambda scope: self.source,
-            modules=("squiggle_assets.science.rng",),
             compute=compute,
         )
 
@@ -92,7 +99,6 @@ class Bench:
             inputs={"source": Input(asset="source", load="frame")},
             outs=(Out(name="trained", checks=(("small", True, small),)),),
             spec=lambda scope, shas, rows: {"source": shas["source"], "seed": scope.seed, "offset": self.offset},
-            modules=("squiggle_assets.science.rng",),
             compute=compute,
         )
 
@@ -109,16 +115,11 @@ class Bench:
             grain="arm",
             inputs={"trained": Input(asset="trained")},
             outs=(Out(name="total"),),
-            modules=("squiggle_assets.science.rng",),
             compute=compute,
         )
 
     def run(self, asset: str, at: Partition = NOWHERE) -> dg.ExecuteInProcessResult:
-        manager = table_io_manager(
-            self.workspace.root,
-            {"source": Number, "trained": Number, "total": Number},
-            pointers=self.workspace.folder,
-        )
+        manager = table_io_manager(self.workspace.root, self.tables, pointers=self.workspace.folder)
         defs = dg.Definitions(
             assets=assets_of(self.graph, shared=True),
             resources={
@@ -234,7 +235,7 @@ def test_nothing_is_made_from_a_mixture_of_old_and_new_runs(bench: Bench) -> Non
     assert bench.value("total", Partition("iid")) == 16.0
     nodes = wanted_nodes(bench.graph, None)
     args = (bench.workspace.profile, (2, 10), bench.workspace.store, Selection(arms=frozenset({"iid"})))
-    due, stuck = stage_tasks(bench.graph, nodes, 2, *args)
+    due, stuck = stage_tasks(bench.graph, nodes, 3, *args)
     assert due == []
     assert [why for what, why in stuck if what == "total [iid]"] == ["trained [iid|10] is stale"]
 
@@ -289,19 +290,93 @@ def test_the_plan_holds_what_is_due_with_controls_first_and_names_what_is_stuck(
         due, stuck = stage_tasks(bench.graph, nodes, stage, profile, (2, 10), store, selection)
         return [str(task) for task in due], [what for what, _ in stuck]
 
-    assert tasks(0, Selection()) == (["source [-]"], [])
-    assert len(tasks(1, Selection())[1]) == len(ARMS) * 2
+    assert tasks(1, Selection()) == (["source [-]"], [])
+    assert len(tasks(2, Selection())[1]) == len(ARMS) * 2
     bench.run("source")
-    due, stuck = tasks(1, Selection())
+    due, stuck = tasks(2, Selection())
     assert stuck == []
     assert len(due) == len(ARMS) * 2
     assert due[0].startswith("train [placebo|")
-    assert tasks(1, Selection(arms=frozenset({"iid"}), seeds=frozenset({10})))[0] == ["train [iid|10]"]
+    assert tasks(2, Selection(arms=frozenset({"iid"}), seeds=frozenset({10})))[0] == ["train [iid|10]"]
     everything(bench)
-    assert tasks(1, Selection(arms=frozenset({"iid"})))[0] == []
+    assert tasks(2, Selection(arms=frozenset({"iid"})))[0] == []
 
 
 def test_selecting_an_asset_takes_what_it_stands_on_and_an_unknown_one_is_refused(bench: Bench) -> None:
     assert [node.name for node in wanted_nodes(bench.graph, {"trained"})] == ["source", "train"]
     with pytest.raises(ValueError, match="nosuch"):
         wanted_nodes(bench.graph, {"nosuch"})
+
+
+class Small(Number):
+    """One row per number, and none above 5."""
+
+    value: float = column("a number", le=5)
+
+
+def forgiving(value: pl.DataFrame, scope: Scope) -> CheckOutcome:
+    """Another check of the same name: what the first one said counts no more."""
+    return CheckOutcome(name="small", blocking=True, passed=True, description="anything goes")
+
+
+def test_a_mended_check_looks_again_at_what_the_old_one_refused_and_nothing_is_computed_again(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, largest=5.0)
+    bench.run("source")
+    bench.run("trained", Partition("iid", 10))
+    assert bench.state("trained", Partition("iid", 10)) == "refused"
+    source, train, total = bench.graph.nodes
+    mended = replace(train, outs=(Out(name="trained", checks=(("small", True, forgiving),)),))
+    bench.graph = Graph(STUDY, (source, mended, total), bench.tables)
+    assert bench.state("trained", Partition("iid", 10)) == "stale"
+    made = list(bench.made)
+    assert bench.run("trained", Partition("iid", 10)).success
+    assert bench.made == made
+    assert bench.state("trained", Partition("iid", 10)) == "current"
+
+
+def test_a_new_table_model_is_held_against_what_is_stored(bench: Bench) -> None:
+    everything(bench)
+    made = list(bench.made)
+    bench.tables = {**bench.tables, "trained": Small}
+    bench.remake_graph()
+    assert [bench.state("trained", Partition("iid", seed)) for seed in (2, 10)] == ["stale", "stale"]
+    assert bench.run("trained", Partition("iid", 2)).success, "1 + 2 + 1 = 4 fits"
+    refused = bench.run("trained", Partition("iid", 10))
+    assert not refused.success, "1 + 10 + 1 = 12 does not"
+    assert "does not fit Small" in error_of(refused)
+    assert bench.made == made
+    assert bench.state("trained", Partition("iid", 2)) == "current"
+
+
+def test_inputs_that_are_made_again_while_a_step_loads_them_stop_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.run("source")
+    store = bench.workspace.store
+    first = store.pointer("source")
+    assert first is not None
+    bench.source = 5.0
+    bench.run("source")
+    read = Store.scan
+
+    def scan_the_one_before(self: Store, pointer: Pointer, **given: bool) -> pl.LazyFrame:
+        return read(self, first, **given)
+
+    def opened_before(self: TableIOManager) -> dict[str, str]:
+        return {"source": first.sha256}
+
+    monkeypatch.setattr(Store, "scan", scan_the_one_before)
+    monkeypatch.setattr(TableIOManager, "opened", property(opened_before))
+    result = bench.run("trained", Partition("iid", 2))
+    assert not result.success
+    assert "source was made again while this step was starting" in error_of(result)
+    assert store.pointer(bench.graph.path("trained"), "iid", 2) is None
+
+
+def test_chosen_arms_bring_the_arm_that_judges_them_with_all_its_seeds() -> None:
+    graph = graph_of("curriculum_ab")
+    chosen = Selection(arms=frozenset({"iid"}), seeds=frozenset({42})).with_judges(graph)
+    assert chosen.judges == {"placebo"}
+    assert chosen.holds(Partition("placebo", 123)) and chosen.holds(Partition("iid", 42))
+    assert not chosen.holds(Partition("iid", 123)) and not chosen.holds(Partition("ramp", 42))
+    assert Selection(seeds=frozenset({42})).with_judges(graph).judges == frozenset()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -33,17 +34,19 @@ def test_makers_stand_before_users_whatever_the_order_given() -> None:
 
 
 def test_a_stage_ends_where_the_grain_changes_or_an_arm_is_fixed() -> None:
-    # pool 0 | curriculum 1 | scalars, geometry 2 | baselines 3 | events 4 | consensus 5 | claims 6
+    # stage 0 is kept for what is shown before anything is spent
     assert GRAPH.stages == {
-        "pool": 0,
-        "curriculum": 1,
-        "scalars": 2,
-        "geometry": 2,
-        "baselines": 3,
-        "events": 4,
-        "consensus": 5,
-        "claims": 6,
+        "pool": 1,
+        "curriculum": 2,
+        "scalars": 3,
+        "geometry": 3,
+        "baselines": 4,
+        "events": 5,
+        "consensus": 6,
+        "claims": 7,
     }
+    design = replace(make("design", "study"), before_spending=True)
+    assert Graph(STUDY, (POOL, design)).stages == {"pool": 1, "design": 0}
 
 
 def test_a_run_rests_on_its_own_arm_and_seed() -> None:

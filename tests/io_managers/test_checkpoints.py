@@ -107,6 +107,8 @@ def test_finished_captures_become_an_object_and_the_work_is_gone(store, run, mak
     run.captures.put(0, {"x_out.0": torch.zeros(2, 3).half()})
     run.checkpoints.save(checkpoint(2))
     ref = run.finish({"probe_set_sha256": "aa"})
+    assert run.checkpoints.latest().step == 2, "the tables are not stored yet: a kill now must not cost the run"
+    RunFolder.discard(store, "abc123")
     assert not run.path.exists()
     assert store.find("abc123", LADDER) is None
     handle = store.open_handle(store.point("study/captures", "ramp", 2, ref, make_origin(asset="study/captures")))
@@ -139,9 +141,10 @@ def test_finishing_again_after_a_kill_finds_what_was_adopted(store, run, make_or
     run.captures.put(0, {"x": torch.ones(2)})
     run.checkpoints.save(checkpoint(2), keep=True)
     ref = run.finish({})
-    (run.path / "checkpoints").mkdir(parents=True)  # killed before the work was removed
     assert RunFolder(store, "abc123", make_origin()).finish({}) == ref
-    assert not run.path.exists()
+    for _ in range(2):
+        RunFolder.discard(store, "abc123")
+        assert not run.path.exists()
 
 
 def test_a_run_without_captures_cannot_be_finished(run):
@@ -157,3 +160,26 @@ def test_a_step_that_does_not_fit_its_name_is_refused(run, step):
 
 def test_checkpoints_of_a_missing_folder_are_none(tmp_path, origin):
     assert FolderCheckpoints(tmp_path / "none", origin).latest() is None
+
+
+def test_a_longer_run_starts_with_the_shorter_ones_checkpoint_and_captures_up_to_there(store, run, make_origin):
+    for step in (0, 2, 4):
+        run.captures.put(step, {"x": torch.full((2,), float(step))})
+    run.checkpoints.save(checkpoint(3), keep=True)
+    run.finish({})
+    RunFolder.discard(store, "abc123")
+    longer = RunFolder(store, "def456", make_origin(), shorter_run="abc123")
+    assert longer.checkpoints.latest() is None
+    assert longer.checkpoints.ladder().step == 3
+    longer.take_captures("abc123", up_to=3)
+    longer.captures.put(4, {"x": torch.full((2,), 40.0)})
+    ref = longer.finish({})
+    handle = store.open_handle(store.point("study/captures", "ramp", 2, ref, make_origin(asset="study/captures")))
+    assert [(step, float(arrays["x"][0])) for step, arrays in handle.steps()] == [(0, 0.0), (2, 2.0), (4, 40.0)]
+
+
+def test_captures_that_the_shorter_run_did_not_leave_are_missed_by_name(store, make_origin):
+    longer = RunFolder(store, "def456", make_origin(), shorter_run="abc123")
+    assert longer.checkpoints.ladder() is None
+    with pytest.raises(DamagedError, match="run abc123 left a ladder checkpoint but no whole captures"):
+        longer.take_captures("abc123", up_to=3)

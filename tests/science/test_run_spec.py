@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-import subprocess
-import sys
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from squiggle_assets.science.run_spec import fingerprint, run_code_version, run_id, run_spec
+from squiggle_assets.science.run_spec import fingerprint, run_id, run_spec
 from squiggle_assets.science.spec import ProbeSpec, TrainingSpec
 
 GIVEN: dict[str, Any] = {
@@ -17,7 +15,6 @@ GIVEN: dict[str, Any] = {
     "training": TrainingSpec(),
     "probe": ProbeSpec(),
     "seed": 42,
-    "code": "d" * 16,
 }
 
 
@@ -30,7 +27,6 @@ GIVEN: dict[str, Any] = {
         ("training", TrainingSpec(lr=7e-4)),
         ("probe", ProbeSpec(capture_every=4)),
         ("seed", 43),
-        ("code", "0" * 16),
     ],
 )
 def test_every_part_of_the_spec_makes_another_run(name: str, value: Any) -> None:
@@ -52,9 +48,3 @@ def test_runs_of_one_ladder_share_a_fingerprint_and_others_do_not() -> None:
     assert fingerprint(replace(training, total_steps=10), probe, 1, "x") != first
     assert fingerprint(training, probe, 2, "x") != first
     assert fingerprint(training, probe, 1, "y") != first
-
-
-def test_the_code_version_is_known_without_torch() -> None:
-    code = "import sys, squiggle_assets.science.run_spec as r; print(r.run_code_version(), 'torch' in sys.modules)"
-    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert shown.stdout.split() == [run_code_version(), "False"]

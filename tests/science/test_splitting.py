@@ -219,11 +219,17 @@ def trace(rows: pl.DataFrame, steps: list[int]) -> pl.LazyFrame:
     ).lazy()
 
 
+def probed_by(items: pl.DataFrame) -> pl.DataFrame:
+    return items.select(
+        pl.lit("iid").alias("arm"), pl.lit(7, dtype=pl.Int64).alias("seed"), pl.lit("run").alias("run_id"), "item_id"
+    )
+
+
 def test_the_ledger_counts_exposures_and_lists_probes_without_steps(split):
     first, second = (split.filter(pl.col("split") == "train")[i] for i in (0, 1))
     drawn = pl.concat([first, second, first, first])
     probes = split.filter(pl.col("split") == "probe_a")[:2]
-    ledger = usage_ledger(split, trace(drawn, [3, 4, 5, 9]), probes)
+    ledger = usage_ledger(split, trace(drawn, [3, 4, 5, 9]), probed_by(probes))
     UsageLedger.validate(ledger)
     rows = {row["item_id"]: row for row in ledger.to_dicts()}
     assert len(rows) == 4
@@ -232,12 +238,13 @@ def test_the_ledger_counts_exposures_and_lists_probes_without_steps(split):
     assert (once["split"], once["family_id"]) == ("train", first["family_id"][0])
     probed = rows[probes["item_id"][0]]
     assert (probed["split"], probed["exposure_count"], probed["step_first_seen"]) == ("probe_a", 0, None)
+    assert [rows[item_id]["probed"] for item_id in (first["item_id"][0], probes["item_id"][0])] == [False, True]
 
 
 def test_a_trace_of_an_item_that_the_split_does_not_know_is_refused(split):
     stranger = items({"Who?": "misc_other"})
     with pytest.raises(ValueError, match=f"1 used items are not in the split: {stranger['item_id'][0]}"):
-        usage_ledger(split, trace(stranger, [1]), split.filter(pl.col("split") == "probe_a"))
+        usage_ledger(split, trace(stranger, [1]), probed_by(split.filter(pl.col("split") == "probe_a")))
 
 
 def test_clean_runs_pass_and_planted_items_may_be_trained_on(split):

@@ -136,6 +136,7 @@ def test_the_summary_fills_the_manifest(whole: tuple[RunResult, Memory]) -> None
     summary = {**whole[0].summary, "phase_boundaries_json": "[]"}
     del summary["phase_boundaries"]
     summary |= {"arm": "iid", "seed": 3, "run_id": "0" * 32, "spec_json": "{}", "curriculum_id": "c"}
+    summary |= {"probe_items_json": "[]"}
     kinds = dtypes(runs.RunManifest)
     assert set(summary) == set(kinds)
     runs.RunManifest.validate(pl.DataFrame([summary], schema=kinds))
@@ -144,9 +145,24 @@ def test_the_summary_fills_the_manifest(whole: tuple[RunResult, Memory]) -> None
     assert summary["best_loss"] == min(values(whole[0], "loss").values())
 
 
-# 11 captures and 4 checkpoints make 15 events; the moments are drawn, not chosen
+def test_a_finished_run_that_is_taken_up_again_makes_no_update_and_gives_the_same(
+    whole: tuple[RunResult, Memory],
+) -> None:
+    first, memory = whole
+    captured, updates = Memory(), []
+    again = train(inputs(), checkpoints=memory, captures=captured, progress=lambda *said: updates.append(said))
+    assert updates == []
+    assert captured.steps == {}
+    assert same(again.adapter, first.adapter)
+    for table in ("scalars", "milestones", "controller_decisions", "sample_trace"):
+        assert getattr(again, table).equals(getattr(first, table))
+    assert again.capture_steps == first.capture_steps
+    assert again.summary == first.summary
+
+
+# 11 captures and 5 checkpoints make 16 events; the moments are drawn, not chosen
 @pytest.mark.parametrize(
-    "event", sorted(generator("kill points", 0).choice(np.arange(1, 15), 6, replace=False).tolist())
+    "event", sorted(generator("kill points", 0).choice(np.arange(1, 16), 6, replace=False).tolist())
 )
 def test_a_killed_run_ends_in_the_bytes_of_the_uninterrupted_one(event: int, whole: tuple[RunResult, Memory]) -> None:
     memory = Memory(kill_after=event)

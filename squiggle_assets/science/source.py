@@ -1,0 +1,228 @@
+"""Which code makes a result: the closure of definitions that a function stands on, and its hash.
+
+Here: from a function to every function, class and constant of this project that it can reach. Not here: identities of
+data (science.canonical), what enters an object's id beside the code (assets.identity).
+
+The unit is the definition and not the module: a new field of a class that a function never names does not make its
+results other results. Names are resolved as they are written, without importing anything, so that torch stays unloaded:
+a name that is shadowed by a local one is followed too (too much code in an identity costs time, too little costs
+truth), and a module that is used as a value counts whole.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from squiggle_assets.science.canonical import sha256_text, short_hash
+
+PACKAGES = ("squiggle_assets", "resources")
+"""Packages whose code may shape a result."""
+PLUMBING = (
+    "squiggle_assets.schemas",
+    "squiggle_assets.assets.factory",
+    "squiggle_assets.assets.identity",
+    "squiggle_assets.assets.node",
+    "resources.compute",
+    "resources.devices",
+)
+"""Code that carries results without shaping them; a table's model is compared with what is stored (schema_sha256)."""
+WHOLE = "*"
+"""In place of a name: everything that a module defines."""
+
+Target = tuple[str, str]
+"""(module, name of a definition in it, or WHOLE)."""
+
+
+@dataclass(frozen=True)
+class _Module:
+    name: str
+    definitions: dict[str, tuple[ast.stmt, ...]]
+    imports: dict[str, Target]
+    effects: tuple[ast.stmt, ...]
+    """Top-level statements that bind no name: they run whenever anything of the module is used."""
+
+
+def code_version(*functions: Callable[..., Any] | str) -> str:
+    """16 hex digits that change exactly when a definition changes on which the functions stand; order does not matter.
+
+    functions: functions of this project, or 'module:name'.
+    """
+    return short_hash(definitions(*sorted(_target(function) for function in functions)))
+
+
+@cache
+def definitions(*targets: Target, packages: tuple[str, ...] = PACKAGES) -> tuple[tuple[str, str], ...]:
+    """('module:name', sha256 of its syntax tree without docstrings) of all that the targets stand on, sorted.
+
+    ModuleNotFoundError for a module without source, LookupError for a name that its module does not define.
+    """
+    found: dict[str, str] = {}
+    todo = list(targets)
+    while todo:
+        target = todo.pop()
+        key = ":".join(target)
+        if key not in found:
+            found[key], named = _definition(*target)
+            todo += [(module, name) for module, name in named if _shapes(module, packages)]
+    return tuple(sorted(found.items()))
+
+
+@cache
+def _definition(module_name: str, name: str) -> tuple[str, frozenset[Target]]:
+    """(sha256, everything it names) of one definition, of an import that passes a name on, or of a whole module."""
+    module = _module(module_name)
+    if name == WHOLE:
+        own = {(module_name, each) for each in module.definitions}
+        return sha256_text("\n".join(sorted(module.definitions))), frozenset(own | set(module.imports.values()))
+    if name in module.definitions:
+        statements = (*module.definitions[name], *module.effects)
+        digest = sha256_text("\n".join(ast.dump(_bare(statement)) for statement in statements))
+        return digest, frozenset(target for statement in statements for target in _references(statement, module))
+    if name in module.imports:
+        return sha256_text(":".join(module.imports[name])), frozenset([module.imports[name]])
+    raise LookupError(f"{module_name} defines no {name!r}")
+
+
+def _target(function: Callable[..., Any] | str) -> Target:
+    if isinstance(function, str):
+        module, _, name = function.partition(":")
+        return module, name or WHOLE
+    return function.__module__, function.__qualname__.partition(".")[0]
+
+
+@cache
+def _shapes(module: str, packages: tuple[str, ...]) -> bool:
+    """Whether code of the module can shape a result: ours, and no plumbing."""
+    fixed = any(module == plumbing or module.startswith((f"{plumbing}.", f"{plumbing}_")) for plumbing in PLUMBING)
+    return module.partition(".")[0] in packages and not fixed
+
+
+def _references(statement: ast.stmt, module: _Module) -> Iterator[Target]:
+    """What a statement names: definitions of its own module, and of others through imports inside and above it."""
+    imports = dict(module.imports)
+    nodes = list(ast.walk(statement))
+    for node in nodes:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            imports |= _imported(node, module.name)
+    inner: set[int] = set()
+    for node in nodes:
+        if isinstance(node, ast.Attribute):
+            found, used = _attribute(node, imports)
+            if found is not None:
+                inner |= used
+                yield found
+    for node in nodes:
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and id(node) not in inner:
+            if node.id in module.definitions:
+                yield module.name, node.id
+            elif node.id in imports:
+                yield imports[node.id]
+
+
+def _attribute(node: ast.Attribute, imports: dict[str, Target]) -> tuple[Target | None, set[int]]:
+    """`module.name` or `package.module.name` as a target, with the nodes that it consists of."""
+    names: list[str] = []
+    part: ast.expr = node
+    while isinstance(part, ast.Attribute):
+        names.insert(0, part.attr)
+        part = part.value
+    if not isinstance(part, ast.Name) or part.id not in imports:
+        return None, set()
+    module, name = imports[part.id]
+    if name != WHOLE:
+        return None, set()
+    while len(names) > 1 and _is_module(f"{module}.{names[0]}"):
+        module = f"{module}.{names.pop(0)}"
+    # Not there: the name is a local one's (an array called as the module is); the module then counts whole.
+    known = not _shapes(module, PACKAGES) or names[0] in {*_module(module).definitions, *_module(module).imports}
+    return (module, names[0] if known else WHOLE), {id(part)}
+
+
+def _imported(node: ast.Import | ast.ImportFrom, here: str) -> dict[str, Target]:
+    """Name bound by an import -> what it is, for imports of modules that have source."""
+    found: dict[str, Target] = {}
+    if isinstance(node, ast.Import):
+        for alias in node.names:
+            module = alias.name if alias.asname else alias.name.partition(".")[0]
+            found[alias.asname or module] = (module, WHOLE)
+        return found
+    if node.level or node.module is None:
+        raise ValueError(f"{here}: a relative import has no place in an identity; name the module in full")
+    for alias in node.names:
+        inside = f"{node.module}.{alias.name}"
+        found[alias.asname or alias.name] = (inside, WHOLE) if _is_module(inside) else (node.module, alias.name)
+    return found
+
+
+@cache
+def _module(name: str) -> _Module:
+    path = _source_path(name)
+    if path is None:
+        raise ModuleNotFoundError(f"no source for {name!r}: a code version needs modules of this project")
+    bound: dict[str, list[ast.stmt]] = {}
+    imports: dict[str, Target] = {}
+    effects: list[ast.stmt] = []
+    for statement in ast.parse(path.read_text(encoding="utf-8")).body:
+        inside = [node for node in ast.walk(statement) if isinstance(node, ast.Import | ast.ImportFrom)]
+        if isinstance(statement, ast.Import | ast.ImportFrom | ast.If) and inside:
+            for node in inside:
+                imports |= _imported(node, name)
+            continue
+        names = _bound(statement)
+        for each in names:
+            bound.setdefault(each, []).append(statement)
+        if not names and not _is_text(statement):
+            effects.append(statement)
+    return _Module(name, {key: tuple(value) for key, value in bound.items()}, imports, tuple(effects))
+
+
+def _bound(statement: ast.stmt) -> set[str]:
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return {statement.name}
+    if isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign):
+        places: list[ast.AST] = list(getattr(statement, "targets", None) or [getattr(statement, "target", statement)])
+    else:
+        places = [statement]
+    nodes = [node for place in places for node in ast.walk(place)]
+    return {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+
+
+def _is_text(statement: ast.stmt) -> bool:
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )
+
+
+def _bare(statement: ast.stmt) -> ast.stmt:
+    """The statement without strings that only people read; changes the tree in place."""
+    for node in ast.walk(statement):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            body[:] = [part for part in body if not _is_text(part)]
+    return statement
+
+
+@cache
+def _source_path(module: str) -> Path | None:
+    """Where the module's source lies; found from its top package alone, since looking deeper would import."""
+    top, *parts = module.split(".")
+    spec = importlib.util.find_spec(top)
+    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+        return None
+    path = Path(spec.origin)
+    if parts:
+        path = path.parent.joinpath(*parts)
+        path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return path if path.is_file() else None
+
+
+def _is_module(name: str) -> bool:
+    return _source_path(name) is not None
