@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from squiggle_assets.schemas.handles import Handle
 
 
+MIN_CAPTURES = 3
+"""Fewer have no increment with a neighbour, so no change to detect."""
+
+
 def analysis_of(scope: Scope) -> str:
     """The id of the study's interpretation of its runs: parameters and code of detection and consensus."""
     from squiggle_assets.science.events import analysis_id
@@ -39,16 +43,30 @@ def _geometry(step: Any, captures: Handle) -> Mapping[str, pl.DataFrame]:
     return {"geometry": frame}
 
 
-def _dynamics(step: Any, geometry: pl.DataFrame) -> Mapping[str, pl.DataFrame]:
+def _nothing(*names: str) -> Mapping[str, pl.DataFrame]:
+    """Empty tables of a run that a controller stopped before anything could change between its captures."""
+    from squiggle_assets.schemas.base import empty
+    from squiggle_assets.schemas.tables import TABLES
+
+    return {name: empty(TABLES[name]) for name in names}
+
+
+def _too_short(geometry: pl.DataFrame, manifest: pl.DataFrame) -> bool:
+    return bool(manifest["stopped_early"][0]) and geometry["step"].n_unique() < MIN_CAPTURES
+
+
+def _dynamics(step: Any, geometry: pl.DataFrame, manifest: pl.DataFrame) -> Mapping[str, pl.DataFrame]:
     from squiggle_assets.science.dynamics import dynamics_of
 
-    return {"dynamics": dynamics_of(geometry)}
+    return _nothing("dynamics") if _too_short(geometry, manifest) else {"dynamics": dynamics_of(geometry)}
 
 
-def _baselines(step: Any, geometry: pl.DataFrame) -> Mapping[str, pl.DataFrame]:
+def _baselines(step: Any, geometry: pl.DataFrame, manifest: pl.DataFrame) -> Mapping[str, pl.DataFrame]:
     from squiggle_assets.science.baselines import baselines_of
+    from squiggle_assets.science.exclusions import without_stopped
 
-    return {"baselines": baselines_of(geometry.partition_by("run_id"), step.scope.study.detection)}
+    whole = without_stopped(geometry, manifest)
+    return {"baselines": baselines_of(whole.partition_by("run_id"), step.scope.study.detection)}
 
 
 def _events(
@@ -57,6 +75,8 @@ def _events(
     from squiggle_assets.science.accounts import candidates_of, detection_of, summary_of
     from squiggle_assets.science.events import events_of
 
+    if _too_short(geometry, manifest):
+        return _nothing("events", "detection_candidates", "detection_summary")
     study, version = step.scope.study, analysis_of(step.scope)
     found = detection_of(geometry, study.detection, manifest["warmup_end"][0])
     return {
@@ -81,14 +101,20 @@ def nodes(study: Study) -> tuple[Node, ...]:
         Node(
             name="dynamics",
             grain="run",
-            inputs={"geometry": Input(asset="geometry", load="frame")},
+            inputs={
+                "geometry": Input(asset="geometry", load="frame"),
+                "manifest": Input(asset="run_manifest", load="frame"),
+            },
             outs=(Out(name="dynamics", description="How the descriptors change (layer B): velocity, volatility, ..."),),
             compute=_dynamics,
         ),
         Node(
             name="baselines",
             grain="arm",
-            inputs={"geometry": Input(asset="geometry", load="frame")},
+            inputs={
+                "geometry": Input(asset="geometry", load="frame"),
+                "manifest": Input(asset="run_manifest", load="frame"),
+            },
             outs=(
                 Out(name="baselines", description="Usual increments of an arm, over all seeds and without each one."),
             ),

@@ -46,14 +46,9 @@ def _num_captures(scope: Scope) -> int:
 
 
 def _design_params(scope: Scope) -> Any:
-    return [
-        scope.study.detection,
-        scope.study.consensus,
-        scope.num_seeds,
-        _num_captures(scope),
-        len(scope.study.contrasts),
-        POWER,
-    ]
+    study, every = scope.study, scope.profile.probe.capture_every
+    sizes = [scope.num_seeds, _num_captures(scope), every, len(study.contrasts), POWER]
+    return [study.detection, study.consensus, sizes]
 
 
 def _design(step: Any) -> Mapping[str, pl.DataFrame]:
@@ -63,7 +58,15 @@ def _design(step: Any) -> Mapping[str, pl.DataFrame]:
 
     scope = step.scope
     study, captures, contrasts = scope.study, _num_captures(scope), len(scope.study.contrasts)
-    found = minimum_detectable(scope.num_seeds, captures, contrasts, study.consensus, power=POWER)
+    found = minimum_detectable(
+        scope.num_seeds,
+        captures,
+        contrasts,
+        study.consensus,
+        detection=study.detection,
+        capture_every=scope.profile.probe.capture_every,
+        power=POWER,
+    )
     row = {
         "study": study.name,
         "n_seeds": scope.num_seeds,
@@ -80,6 +83,7 @@ def _consensus(
 ) -> Mapping[str, pl.DataFrame]:
     from squiggle_assets.science.cells import schedule_from
     from squiggle_assets.science.consensus import consensus_of
+    from squiggle_assets.science.exclusions import stopped_seeds
 
     study = step.scope.study
     found = consensus_of(
@@ -87,6 +91,7 @@ def _consensus(
         events,
         arm=step.scope.arm,
         analysis_id=analysis_of(step.scope),
+        excluded=stopped_seeds(manifest).get(step.scope.arm, ()),
         schedule=schedule_from(manifest),
         detection=study.detection,
         spec=study.consensus,
@@ -197,6 +202,10 @@ def nodes() -> tuple[Node, ...]:
                 "ledger": Input(asset="usage_ledger"),
             },
             outs=(
+                Out(
+                    name="pairing_draws",
+                    description="Groups of runs from different arms: how much they agree, every draw.",
+                ),
                 Out(name="arm_outcomes", description="Every outcome of every arm beside its null, with an interval."),
                 Out(
                     name="claims",

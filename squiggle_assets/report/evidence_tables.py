@@ -17,6 +17,8 @@ from squiggle_assets.science.spec import Study
 
 TOP_EVENTS = 25
 """Consensus events shown, strongest first; the table consensus_events holds all of them."""
+SMALL_P = 0.05
+"""Pairs of seeds are counted below this p; without anything shared, one in twenty."""
 NEEDED = {"seeds": 8, "captures": 100}
 """Sizes from which on a study can say something."""
 
@@ -84,24 +86,26 @@ def _consensus_row(row: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def invariance(frame: pl.DataFrame) -> Table:
-    """Pairwise similarity of seeds by arm and measure: mean over pairs beside its null mean."""
+    """Pairwise similarity of seeds by arm and measure: mean over pairs, its null mean, and how often p is small."""
     grouped = frame.group_by("arm", "measure", maintain_order=True).agg(
         pl.col("value").drop_nans().mean(),
         pl.col("null_mean").drop_nans().mean(),
+        (pl.col("p_value").drop_nulls() <= SMALL_P).mean().alias("small"),
         pl.struct("seed_a", "seed_b").n_unique().alias("pairs"),
     )
-    columns = ("arm", "measure", "mean", "null mean", "excess", "pairs of seeds")
+    columns = ("arm", "measure", "mean", "null mean", "excess", f"share p ≤ {SMALL_P:g}", "pairs of seeds")
     rows = []
-    for arm, measure, value, null, pairs in grouped.rows():
+    for arm, measure, value, null, small, pairs in grouped.rows():
         beyond = None if value is None or null is None else value - null
-        rows.append((arm, measure, number(value), number(null), number(beyond), number(pairs)))
+        rows.append((arm, measure, number(value), number(null), number(beyond), share(small), number(pairs)))
     return Table(
         columns=columns,
         rows=rows,
         numeric=frozenset(columns[2:]),
         folded="How alike are pairs of seeds?",
         caption="Means over pairs of seeds (and series of a trajectory). null mean: the second seed turned round a "
-        "circle in time. Pairs share seeds, so no test is made of them.",
+        "circle in time; p: share of such turns that are as alike. A schedule that both seeds share lowers p as well "
+        "as data do, and pairs share seeds, so no test is made of them.",
     )
 
 
@@ -140,8 +144,9 @@ def _ends(scalars: pl.DataFrame, arm: str, metric: str) -> str:
 
 
 def sizes(study: Study, run_manifest: pl.DataFrame, null_draws: pl.DataFrame) -> tuple[Table, bool]:
-    """Sizes beside what a study needs to say something, and whether all are met."""
-    seeds = run_manifest.group_by("arm").len()["len"]
+    """Sizes beside what a study needs to say something, and whether all are met; stopped runs do not count."""
+    whole = run_manifest.filter(~pl.col("stopped_early"))
+    seeds = run_manifest.group_by("arm").agg((~pl.col("stopped_early")).sum().cast(pl.Int64).alias("len"))["len"]
     cells = null_draws.filter(pl.col("band") != "all").select("band", "metric_group").n_unique()
     draws = (
         null_draws.filter(pl.col("null") != "observed")
@@ -150,7 +155,7 @@ def sizes(study: Study, run_manifest: pl.DataFrame, null_draws: pl.DataFrame) ->
     )
     have: dict[str, tuple[Any, int]] = {
         "seeds an arm": (seeds.min(), NEEDED["seeds"]),
-        "captures a run": (run_manifest["num_captures"].min(), NEEDED["captures"]),
+        "captures a run": (whole["num_captures"].min(), NEEDED["captures"]),
         "draws a null family": (draws.min(), study.consensus.draws_per_cell * cells),
     }
     rows, met = [], True

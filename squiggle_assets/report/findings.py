@@ -52,7 +52,11 @@ def _numbers(claim: Mapping[str, Any], arm_outcomes: pl.DataFrame) -> str:
     span = f"95 % interval {interval(claim['ci_lo'], claim['ci_hi'])}"
     if kind == "consensus":
         count = _count(arm_outcomes, claim["arm"])
-        return f"{_observed(count, 'consensus events')}, excess {number(claim['estimate'])}, {span}"
+        strongest = f"strongest moment {number(claim['estimate'])} {claim['unit']}"
+        return (
+            f"{_observed(count, 'consensus events')}; {strongest}, null mean {number(claim['null_mean'])}, "
+            f"{span} of the observed"
+        )
     if kind == "contrast":
         counts = [_count(arm_outcomes, arm) for arm in (claim["arm"], claim["contrast"])]
         excess = claim["claim"].endswith("_excess")

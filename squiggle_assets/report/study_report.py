@@ -29,6 +29,7 @@ from squiggle_assets.report.style import VERDICTS
 from squiggle_assets.report.text import listed, number, plural
 from squiggle_assets.report.timeline import Timeline, timelines
 from squiggle_assets.schemas.handles import HandleDraft
+from squiggle_assets.science.exclusions import without_stopped
 from squiggle_assets.science.spec import Profile, Study
 
 NULLS = (
@@ -76,7 +77,7 @@ def study_report(
         _scale(study, profile, said, manifest, draws),
         _controls(study, said),
         _arms(study, manifest, given, lines),
-        _outcomes(results, _validation(scalars), lines),
+        _outcomes(results, without_stopped(_validation(scalars), manifest), lines),
         _consensus(study, consensus_events.lazy().collect(), draws, results, invariance.lazy().collect(), lines),
         _runs(study, geometry, events, consensus_events, lines),
         _made(study, profile, made),
@@ -165,8 +166,25 @@ def _arms(study: Study, manifest: pl.DataFrame, curriculum: pl.DataFrame, lines:
     blocks: list[Block] = [study_tables.arms(study, manifest, curriculum), study_tables.phases(lines)]
     if absent:
         blocks.append(Text(tone="warning", text=f"No runs of {listed(absent)}: nothing is said about them."))
+    blocks += [Text(tone="warning", text=text) for text in _left_out(manifest)]
     blocks += study_tables.curricula_blocks(curriculum)
     return Section(title="Arms and seeds", blocks=blocks)
+
+
+def _left_out(manifest: pl.DataFrame) -> list[str]:
+    """One sentence for the runs that controllers stopped, none without any."""
+    stopped = manifest.filter("stopped_early").sort("arm", "seed")
+    runs = [
+        f"{row['arm']} seed {row['seed']} after {number(row['num_updates'])} updates ({row['stop_reason']})"
+        for row in stopped.iter_rows(named=True)
+    ]
+    if not runs:
+        return []
+    return [
+        f"Left out of consensus, outcomes, contrasts and baselines, because a controller stopped them: {listed(runs)}. "
+        "Which runs are missing depends on how they went: what is left of their arms is a selection, and with fewer "
+        "than 5 seeds nothing is claimed."
+    ]
 
 
 def _outcomes(outcomes: pl.DataFrame, scalars: pl.DataFrame, lines: Mapping[str, Timeline]) -> Section:

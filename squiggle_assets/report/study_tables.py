@@ -34,7 +34,7 @@ def arms(study: Study, run_manifest: pl.DataFrame, curriculum: pl.DataFrame) -> 
                 arm.role,
                 str(names.get(arm.name, MISSING)),
                 number(len(seeds)),
-                ", ".join(map(str, seeds)) + (f" ({stopped} stopped early)" if stopped else ""),
+                ", ".join(map(str, seeds)) + (f" ({stopped} stopped early, left out)" if stopped else ""),
                 ", ".join(number(count) for count in items),
                 arm.description,
             )
@@ -116,7 +116,8 @@ def methods(frame: pl.DataFrame) -> Table:
 
 def outcomes(frame: pl.DataFrame) -> Table:
     """Every outcome of every arm: observed, null mean, excess, interval, p, q, n."""
-    columns = ("outcome", "arm", "observed", "null mean", "excess", "95 % interval", "p", "q", "n", "unit")
+    numbers = ("observed", "null mean", "excess", "95 % interval", "p", "q", "mixed", "p mixed", "n")
+    columns = ("outcome", "arm", *numbers, "unit")
     rows = [
         (
             row["outcome"],
@@ -127,6 +128,8 @@ def outcomes(frame: pl.DataFrame) -> Table:
             interval(row["ci_lo"], row["ci_hi"]),
             share(row["p_value"]),
             share(row["q_value"]),
+            number(row["pairing_mean"]),
+            share(row["pairing_p"]),
             number(row["n_seeds"]),
             row["unit"],
         )
@@ -138,10 +141,13 @@ def outcomes(frame: pl.DataFrame) -> Table:
     return Table(
         columns=columns,
         rows=rows,
-        numeric=frozenset(columns[2:9]),
+        numeric=frozenset(numbers),
         folded="All outcomes in numbers",
         caption="The interval is the excess's where there is a null, else the value's. null mean: the larger of the "
-        f"two null families. n: seeds. {told}",
+        "two null families. mixed: mean over groups with one run of every seed, each from any of the arms; p mixed: "
+        "share of them with as many, small where the runs of the arm agree on what runs of other arms do not share, "
+        "be it items or phases "
+        f"(no part of p or q). n: seeds. {told}",
     )
 
 

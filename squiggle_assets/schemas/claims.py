@@ -24,12 +24,19 @@ class ArmOutcomes(Table):
     value: float = column("observed; mean over seeds for scalars", nullable=True)
     null_mean: float = column("mean over null draws (the family with the larger mean); null for scalars", nullable=True)
     excess: float = column("value - null_mean; null for scalars", nullable=True)
-    pairing_mean: float = column("mean count when the seeds are drawn from different arms", nullable=True)
+    pairing_mean: float = column("mean count over groups of runs from different arms (pairing_draws)", nullable=True)
+    pairing_p: float = column(
+        "share of such groups with as many events, over the seeds that all arms have; an arm's own phases make it "
+        "small as well as its items do; no part of p_value",
+        nullable=True,
+        gt=0,
+        le=1,
+    )
     ci_lo: float = column(_CI_LO + " (of the excess where there is one)", nullable=True)
     ci_hi: float = column(_CI_HI, nullable=True)
     p_value: float = column("against the nulls, the larger of the families", nullable=True, gt=0, le=1)
     q_value: float = column("Benjamini-Hochberg over the arms of this outcome", nullable=True, gt=0, le=1)
-    n_seeds: int = column("seeds of the arm", ge=1)
+    n_seeds: int = column("seeds of the arm whose runs went to their end", ge=1)
     seeds: str = column("JSON list of them")
     method: str = column("how interval and p were made")
 
@@ -54,9 +61,9 @@ class Claims(Table):
     null_mean: float = column("what the estimate is on average when there is nothing", nullable=True)
     p_value: float = column("the largest over the null families", nullable=True, gt=0, le=1)
     q_value: float = column("Benjamini-Hochberg over the claims of the same pre-registered family", nullable=True)
-    n_seeds: int = column("seeds of the arm (pairs of seeds in a contrast)", ge=0)
+    n_seeds: int = column("seeds of the arm (pairs in a contrast) whose runs went to their end", ge=0)
     n_items: int = column("distinct training items of the arm's curriculum", nullable=True, ge=0)
-    method: str = column("test and interval")
+    method: str = column("test and interval, and which runs were left out because they were stopped")
     control: str = column("arm or null the effect must exceed; null if none", nullable=True)
     control_difference: float = column("estimate - the control's", nullable=True)
     control_ci_lo: float = column("95 % interval of the difference", nullable=True)

@@ -1,4 +1,4 @@
-"""Tables of agreement across seeds: consensus events, the draws of their nulls, pairwise invariance.
+"""Tables of agreement across seeds: consensus events, the draws of the nulls, pairwise invariance.
 
 Here: one model per table. Not here: events of single runs (schemas.events), what is concluded (schemas.claims).
 """
@@ -16,12 +16,15 @@ _GROUP = "metrics of one group are one measurement: spectral, sparsity, angle"
 _KINDS = ["start", "warmup_end", "phase_start", "decay_start"]
 
 
-class ConsensusEvents(Table):
-    """One row per consensus event of one arm: a moment at which enough seeds moved the same way in one cell."""
-
+class _OfArm(Table):
     arm: str = column(_ARM)
     analysis_id: str = column(_ANALYSIS)
     probe_set: str = column(_PROBE)
+
+
+class ConsensusEvents(_OfArm):
+    """One row per consensus event of one arm: a moment at which enough seeds moved the same way in one cell."""
+
     consensus_event_id: str = column("hash of arm, analysis, probe set, cell, polarity and median step")
     band: str = column("layer band of the cell: layers_LO_HI")
     metric_group: str = column(_GROUP)
@@ -35,7 +38,7 @@ class ConsensusEvents(Table):
     step_sd: float = column("population standard deviation over seeds", unit="steps", ge=0)
     step_ci_lo: float = column("95 % bootstrap interval of the median over seeds", unit="steps", nullable=True)
     step_ci_hi: float = column("its upper end", unit="steps", nullable=True)
-    n_seeds: int = column("seeds of the arm", ge=1)
+    n_seeds: int = column("seeds of the arm whose runs went to their end", ge=1)
     num_matched: int = column("seeds with an event here", ge=1)
     support: float = column("num_matched / n_seeds", ge=0, le=1)
     timing: float = column("exp(-(step_sd / tau)^2 / 2)", ge=0, le=1)
@@ -67,12 +70,9 @@ class ConsensusEvents(Table):
         unique: ClassVar[list[str]] = ["consensus_event_id"]
 
 
-class NullDraws(Table):
+class NullDraws(_OfArm):
     """One row per null family, draw and cell; band and metric_group 'all' hold the count of consensus events."""
 
-    arm: str = column(_ARM)
-    analysis_id: str = column(_ANALYSIS)
-    probe_set: str = column(_PROBE)
     band: str = column("layer band of the cell; all: every cell together")
     metric_group: str = column(_GROUP + "; all: every cell together")
     null: str = column(
@@ -87,12 +87,27 @@ class NullDraws(Table):
         unique: ClassVar[list[str]] = ["arm", "analysis_id", "probe_set", "band", "metric_group", "null", "draw"]
 
 
-class Invariance(Table):
-    """One row per pair of seeds and measure of similarity, beside what chance gives."""
+class PairingDraws(Table):
+    """One row per draw and cell of groups of runs from different arms, each seed once; band 'all' as in null_draws."""
 
-    arm: str = column(_ARM)
+    study: str = column("study")
     analysis_id: str = column(_ANALYSIS)
     probe_set: str = column(_PROBE)
+    band: str = column("layer band of the cell; all: every cell together")
+    metric_group: str = column(_GROUP + "; all: every cell together")
+    null: str = column("pairing: no family that an event has to beat", isin=["pairing"])
+    draw: int = column("number of the draw", ge=0)
+    statistic: float = column("largest total of the cell; for 'all' the number of consensus events", ge=0)
+
+    class Config(Table.Config):
+        """Key of the table."""
+
+        unique: ClassVar[list[str]] = ["study", "analysis_id", "probe_set", "band", "metric_group", "draw"]
+
+
+class Invariance(_OfArm):
+    """One row per pair of seeds and measure of similarity, beside what chance gives."""
+
     seed_a: int = column("the smaller seed")
     seed_b: int = column("the larger seed")
     measure: str = column(
@@ -103,6 +118,12 @@ class Invariance(Table):
     metric: str = column("of a trajectory; null: over all series", nullable=True)
     value: float = column("the measure; null where it is not defined", nullable=True)
     null_mean: float = column("mean with the second seed turned round a circle in time", nullable=True)
+    p_value: float = column(
+        "(1 + turns at least as alike) / (1 + turns), different turns; the schedule that both share lowers it too",
+        nullable=True,
+        gt=0,
+        le=1,
+    )
 
     class Config(Table.Config):
         """Key of the table."""
@@ -123,4 +144,5 @@ TABLES: dict[str, type[Table]] = {
     "consensus_events": ConsensusEvents,
     "null_draws": NullDraws,
     "invariance": Invariance,
+    "pairing_draws": PairingDraws,
 }

@@ -9,9 +9,21 @@ from typing import ClassVar
 
 from squiggle_assets.schemas.base import Table, column
 
-_ARM, _SEED, _RUN = "arm of the run", "seed of the run", "hash of the run's canonical spec"
 _PROBE = "frozen probe items: a in distribution, b held out"
-_ANALYSIS = "version of the interpretation: readable prefix and hash over every parameter"
+
+
+class _OfRun(Table):
+    arm: str = column("arm of the run")
+    seed: int = column("seed of the run")
+    run_id: str = column("hash of the run's canonical spec")
+    analysis_id: str = column("version of the interpretation: readable prefix and hash over every parameter")
+
+
+class _OfSeries(_OfRun):
+    probe_set: str = column(_PROBE)
+    component: str = column("which tensor of the block")
+    layer: int = column("index of the block", ge=0)
+    metric: str = column("geometry metric")
 
 
 class Baselines(Table):
@@ -40,13 +52,9 @@ class Baselines(Table):
         unique: ClassVar[list[str]] = ["arm", "probe_set", "component", "layer", "metric", "excluded_seed"]
 
 
-class Events(Table):
+class Events(_OfRun):
     """One row per change point of one run, of one series or (composite) of several metrics of one layer."""
 
-    arm: str = column(_ARM)
-    seed: int = column(_SEED)
-    run_id: str = column(_RUN)
-    analysis_id: str = column(_ANALYSIS)
     event_id: str = column("e0, e1, ... by score, layer, metric, step; unique within run and analysis")
     series_id: str = column("probe_set.component.layer.metric")
     probe_set: str = column(_PROBE)
@@ -105,17 +113,9 @@ class Events(Table):
         unique: ClassVar[list[str]] = ["run_id", "analysis_id", "event_id"]
 
 
-class DetectionCandidates(Table):
+class DetectionCandidates(_OfSeries):
     """One row per point above its series' threshold: selected, or why not."""
 
-    arm: str = column(_ARM)
-    seed: int = column(_SEED)
-    run_id: str = column(_RUN)
-    analysis_id: str = column(_ANALYSIS)
-    probe_set: str = column(_PROBE)
-    component: str = column("which tensor of the block")
-    layer: int = column("index of the block", ge=0)
-    metric: str = column("geometry metric")
     step: int = column("first capture after the change", unit="steps", ge=0)
     size: float = column("absolute increment per usual capture interval", unit="metric", gt=0)
     threshold: float = column("what it exceeds", unit="metric", ge=0)
@@ -130,17 +130,9 @@ class DetectionCandidates(Table):
         unique: ClassVar[list[str]] = ["run_id", "analysis_id", "probe_set", "component", "layer", "metric", "step"]
 
 
-class DetectionSummary(Table):
+class DetectionSummary(_OfSeries):
     """One row per series of one run, also those without a candidate: how candidates became events."""
 
-    arm: str = column(_ARM)
-    seed: int = column(_SEED)
-    run_id: str = column(_RUN)
-    analysis_id: str = column(_ANALYSIS)
-    probe_set: str = column(_PROBE)
-    component: str = column("which tensor of the block")
-    layer: int = column("index of the block", ge=0)
-    metric: str = column("geometry metric")
     threshold: float = column("a point is a candidate above this", unit="metric", ge=0)
     warmup_end: float = column("last step of warm-up", unit="steps")
     num_increments: int = column("points examined", ge=2)

@@ -9,20 +9,26 @@ from typing import ClassVar
 
 from squiggle_assets.schemas.base import Table, column
 
-_STUDY, _ARM, _SEED, _RUN = "study", "arm of the study", "seed of the run", "hash of the run's canonical spec"
+_STUDY, _SEED = "study", "seed of the run"
 _PROBE = "frozen probe items: a in distribution, b held out"
 _COMPONENT, _LAYER, _METRIC = "which tensor of the block", "index of the block", "geometry metric"
 _GROUP = "metrics of one group are one measurement: spectral, sparsity, angle"
 _GROUPS = ["spectral", "sparsity", "angle"]
 
 
-class StgRuns(Table):
+class _OfArm(Table):
+    study: str = column(_STUDY)
+    arm: str = column("arm of the study")
+
+
+class _OfRun(_OfArm):
+    seed: int = column(_SEED, ge=0)
+    run_id: str = column("hash of the run's canonical spec")
+
+
+class StgRuns(_OfRun):
     """One row per training run: how long it was, what it saw and how its loss went."""
 
-    study: str = column(_STUDY)
-    arm: str = column(_ARM)
-    seed: int = column(_SEED, ge=0)
-    run_id: str = column(_RUN)
     total_steps: int = column("updates of the budget", unit="steps", ge=1)
     num_updates: int = column("updates made; below total_steps if the run was stopped", unit="steps", ge=0)
     num_captures: int = column("captured steps, step 0 included", ge=0)
@@ -41,13 +47,9 @@ class StgRuns(Table):
         unique: ClassVar[list[str]] = ["study", "arm", "seed"]
 
 
-class StgEvents(Table):
+class StgEvents(_OfRun):
     """One row per selected change point of a single series, with the metric group of its consensus cell."""
 
-    study: str = column(_STUDY)
-    arm: str = column(_ARM)
-    seed: int = column(_SEED, ge=0)
-    run_id: str = column(_RUN)
     event_id: str = column("unique within the run")
     probe_set: str = column(_PROBE)
     component: str = column(_COMPONENT)
@@ -66,13 +68,9 @@ class StgEvents(Table):
         unique: ClassVar[list[str]] = ["study", "arm", "seed", "event_id"]
 
 
-class StgDetections(Table):
+class StgDetections(_OfRun):
     """One row per run and probe set: what detection examined, saw and selected, also where that is nothing."""
 
-    study: str = column(_STUDY)
-    arm: str = column(_ARM)
-    seed: int = column(_SEED, ge=0)
-    run_id: str = column(_RUN)
     probe_set: str = column(_PROBE)
     num_series: int = column("series examined", ge=1)
     num_candidates: int = column("points above their series' threshold", ge=0)
@@ -85,13 +83,9 @@ class StgDetections(Table):
         unique: ClassVar[list[str]] = ["study", "arm", "seed", "probe_set"]
 
 
-class StgTraceCounts(Table):
+class StgTraceCounts(_OfRun):
     """One row per run and item that it drew at least once."""
 
-    study: str = column(_STUDY)
-    arm: str = column(_ARM)
-    seed: int = column(_SEED, ge=0)
-    run_id: str = column(_RUN)
     item_id: str = column("training item")
     content_sha256: str = column("hash of the item's text")
     family_id: str = column("true family of the item")
@@ -106,11 +100,9 @@ class StgTraceCounts(Table):
         unique: ClassVar[list[str]] = ["study", "arm", "seed", "item_id"]
 
 
-class IntExposure(Table):
+class IntExposure(_OfArm):
     """One row per arm and item that the arm's runs drew or its curriculum promises."""
 
-    study: str = column(_STUDY)
-    arm: str = column(_ARM)
     item_id: str = column("training item")
     family_id: str = column("true family of the item")
     num_runs: int = column("runs of the arm", ge=1)
@@ -125,11 +117,9 @@ class IntExposure(Table):
         unique: ClassVar[list[str]] = ["study", "arm", "item_id"]
 
 
-class IntEventSupport(Table):
+class IntEventSupport(_OfArm):
     """One row per arm, series and bin of 10 steps in which at least one seed shows an event."""
 
-    study: str = column(_STUDY)
-    arm: str = column(_ARM)
     probe_set: str = column(_PROBE)
     component: str = column(_COMPONENT)
     layer: int = column(_LAYER, ge=0)
@@ -147,11 +137,9 @@ class IntEventSupport(Table):
         unique: ClassVar[list[str]] = ["study", "arm", "probe_set", "component", "layer", "metric", "bin_start"]
 
 
-class IntConsensusMembers(Table):
+class IntConsensusMembers(_OfArm):
     """One row per consensus event and seed that has an event in it."""
 
-    study: str = column(_STUDY)
-    arm: str = column(_ARM)
     probe_set: str = column(_PROBE)
     consensus_event_id: str = column("the consensus event")
     seed: int = column(_SEED, ge=0)
@@ -172,11 +160,9 @@ class IntConsensusMembers(Table):
         unique: ClassVar[list[str]] = ["study", "consensus_event_id", "seed"]
 
 
-class MartArmSummary(Table):
+class MartArmSummary(_OfArm):
     """One row per arm: its runs, their loss, their events, and its consensus events beside what chance gives."""
 
-    study: str = column(_STUDY)
-    arm: str = column(_ARM)
     num_runs: int = column("runs of the arm", ge=1)
     num_stopped_early: int = column("of these stopped by a controller", ge=0)
     mean_first_loss: float = column("loss of the first batch, mean over runs", unit="nats/token", nullable=True)
@@ -236,11 +222,9 @@ class MartClaims(Table):
         unique: ClassVar[list[str]] = ["study", "analysis_id", "claim"]
 
 
-class MartEventAgreement(Table):
+class MartEventAgreement(_OfArm):
     """One row per arm, probe set and metric: how often its runs show events in the same places. No null, no test."""
 
-    study: str = column(_STUDY)
-    arm: str = column(_ARM)
     probe_set: str = column(_PROBE)
     metric: str = column(_METRIC)
     metric_group: str = column(_GROUP, isin=_GROUPS)

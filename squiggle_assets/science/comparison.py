@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from squiggle_assets.science import matching
 from squiggle_assets.science.cells import ArmSeries
-from squiggle_assets.science.nulls import Agreement, Null, least_support, observe
+from squiggle_assets.science.nulls import FAMILIES, Agreement, Null, least_support, observe, with_nulls
 from squiggle_assets.science.spec import Arm, ConsensusSpec, DetectionSpec
 from squiggle_assets.science.stats import (
     Direction,
@@ -35,7 +35,8 @@ F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 
 MAX_SWAPS = 10
-"""Up to this many pairs every swap of labels is counted; above, 2 000 random ones."""
+"""Up to this many pairs every swap of labels is counted; above, NUM_SWAPS random ones."""
+NUM_SWAPS = 2000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +95,8 @@ def agreement_with(
 ) -> Agreement:
     """Observed agreement with the stored draws of this arm and probe set put back.
 
-    ValueError where the stored observation is not what these series give: the draws belong to other data.
+    ValueError where the stored observation is not what these series give (the draws belong to other data), and where
+    the draws are not those of both null families: a p against one of them alone would be another test.
     """
     seen = observe(series, detection, spec)
     names = {(f"layers_{cell.layer_lo}_{cell.layer_hi}", cell.group): i for i, cell in enumerate(series.cells)}
@@ -102,7 +104,9 @@ def agreement_with(
     observed = nulls.pop("observed", None)
     if observed is None or not np.allclose(observed.best[0], seen.best, atol=1e-4):
         raise ValueError("stored null draws do not belong to this geometry: materialise the consensus again")
-    return replace(seen, nulls=tuple(replace(null, name=str(name)) for name, null in nulls.items()))
+    if set(nulls) != set(FAMILIES):
+        raise ValueError(f"stored null draws of {sorted(map(str, nulls))} where {list(FAMILIES)} are needed")
+    return replace(seen, nulls=tuple(replace(nulls[name], name=name) for name in FAMILIES))
 
 
 def _stored(rows: pl.DataFrame, names: Mapping[tuple[str, str], int]) -> Null:
@@ -168,48 +172,74 @@ def count_interval(arm: ArmData) -> Interval:
     return interval_around(arm.count, _larger(jackknife_error(left_out), chance), len(left_out) - 1)
 
 
-def _paired(arm: ArmData, against: ArmData) -> tuple[list[int], list[int]]:
-    """Positions of the shared seeds in both arms; ValueError if there are none or the captures differ."""
-    shared = sorted(set(arm.series.seeds) & set(against.series.seeds))
+def shared_seeds(arm: ArmData, against: ArmData) -> tuple[int, ...]:
+    """Seeds that both arms have, sorted."""
+    return tuple(sorted(set(arm.series.seeds) & set(against.series.seeds)))
+
+
+def on_shared_seeds(
+    arm: ArmData, against: ArmData, detection: DetectionSpec, spec: ConsensusSpec, rng: np.random.Generator
+) -> tuple[ArmData, ArmData]:
+    """Both arms with the seeds that both have, and with nulls of as many seeds.
+
+    Counts of 7 seeds against draws of 8 would compare numbers of seeds. An arm that has no other seeds comes back as
+    it is, with its stored draws; the other one is searched and drawn again. ValueError with fewer than 2 shared seeds
+    or where the captures differ.
+    """
+    shared = shared_seeds(arm, against)
     names = f"{arm.arm.name!r} and {against.arm.name!r}"
-    if not shared:
-        raise ValueError(f"arms {names} share no seed: {arm.series.seeds} and {against.series.seeds}")
-    if not np.array_equal(arm.series.steps, against.series.steps) or len(arm.series.cells) != len(against.series.cells):
+    if len(shared) < 2:
+        raise ValueError(f"arms {names} share fewer than 2 seeds: {arm.series.seeds} and {against.series.seeds}")
+    if not np.array_equal(arm.series.steps, against.series.steps) or arm.series.cells != against.series.cells:
         raise ValueError(f"arms {names} were captured at different steps or layers and cannot be compared")
-    return [arm.series.seeds.index(seed) for seed in shared], [against.series.seeds.index(seed) for seed in shared]
+    first, second = (_of_seeds(one, shared, detection, spec, rng) for one in (arm, against))
+    return first, second
+
+
+def _of_seeds(
+    arm: ArmData, seeds: tuple[int, ...], detection: DetectionSpec, spec: ConsensusSpec, rng: np.random.Generator
+) -> ArmData:
+    if arm.series.seeds == seeds:
+        return arm
+    at = [arm.series.seeds.index(seed) for seed in seeds]
+    series = replace(arm.series, seeds=seeds, increments=arm.series.increments[at], levels=arm.series.levels[at])
+    return replace(arm, series=series, seen=with_nulls(series, detection, spec, rng))
 
 
 def excess_difference(
     arm: ArmData, against: ArmData, spec: ConsensusSpec, direction: Direction, rng: np.random.Generator
 ) -> Difference:
-    """Excess of consensus events over the null, of one arm less another, over the seeds that both have.
+    """Excess of consensus events over the null, of one arm less another with the same seeds (`on_shared_seeds`).
 
     Two innocent explanations, and the p is the larger. Labels mean nothing: swap the two runs of a seed and search
     both arms again, over all 2^n swaps, events weighted by their totals (a plain count stays the same until a
     quarter of the seeds is swapped and so could never be significant). Each arm's schedule explains its count:
     difference of the null draws of the two arms about their means, per family. Estimate in the family with the
-    larger p; interval as `count_interval`, over pairs of seeds, null means held fixed.
+    larger p; interval as `count_interval`, over pairs of seeds, null means held fixed. ValueError on other seeds.
     """
-    own, other = _paired(arm, against)
-    first, second = arm.seen.strength[:, own], against.seen.strength[:, other]
-    support = least_support(len(own), spec)
+    if arm.series.seeds != against.series.seeds:
+        raise ValueError(f"pairs of runs need the same seeds, got {arm.series.seeds} and {against.series.seeds}")
+    first, second = arm.seen.strength, against.seen.strength
+    num_seeds = len(arm.series.seeds)
+    support = least_support(num_seeds, spec)
     swapped = _swapped(first, second, arm, support, rng)
     swap_p = float(_tail(swapped[0], swapped, direction))
     counted = int((_counts(first[None], arm, support) - _counts(second[None], arm, support))[0])
     nulls = []
-    for mine in arm.seen.nulls:
-        theirs = next(null for null in against.seen.nulls if null.name == mine.name)
+    for mine, theirs in zip(arm.seen.nulls, against.seen.nulls, strict=True):
         num = min(len(mine.count), len(theirs.count))
-        drawn = (mine.count[:num] - mine.count.mean()) - (theirs.count[:num] - theirs.count.mean())
+        # Whole numbers: about their means, equal counts would differ by rounding, and a tie is as extreme.
+        drawn = mine.count[:num] - theirs.count[:num]
         excess = float(counted - (mine.count.mean() - theirs.count.mean()))
-        nulls.append((float(permutation_p(excess, drawn, direction)), excess))
-    null_p, estimate = max(nulls, key=lambda pair: pair[0])
+        least = (2 if direction == "two-sided" else 1) / (1 + num)
+        nulls.append((float(permutation_p(counted, drawn, direction)), excess, least))
+    null_p, estimate, least_p = max(nulls, key=lambda found: found[0])
     return Difference(
         estimate=estimate,
         interval=_difference_interval(first, second, estimate, arm, against, support),
         p_value=max(swap_p, null_p),
-        smallest_p=smallest_sign_flip_p(len(own), direction),
-        num_pairs=len(own),
+        smallest_p=max(1 / len(swapped), least_p, smallest_sign_flip_p(num_seeds, direction)),
+        num_pairs=num_seeds,
     )
 
 
@@ -225,7 +255,7 @@ def _swapped(first: matching.F32, second: matching.F32, arm: ArmData, support: i
     if num <= MAX_SWAPS:
         signs = signs_of(num)
     else:
-        drawn = rng.choice(np.array([1, -1], dtype=np.int8), size=(2000, num))
+        drawn = rng.choice(np.array([1, -1], dtype=np.int8), size=(NUM_SWAPS, num))
         signs = np.concatenate([np.ones((1, num), dtype=np.int8), drawn])
     both = np.stack([first, second])
     seeds, found = np.arange(num), []

@@ -7,6 +7,7 @@ Legend: S = seeds, K = series, T = increments.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
@@ -17,10 +18,11 @@ from squiggle_assets.science import rng
 from squiggle_assets.science.canonical import short_hash
 from squiggle_assets.science.cells import ArmSeries, Schedule, arm_series
 from squiggle_assets.science.detection import detect_peaks
+from squiggle_assets.science.invariance import COLUMNS as INVARIANCE
 from squiggle_assets.science.invariance import invariance_of
 from squiggle_assets.science.metrics import COMPOSITE, ORIENTATION
 from squiggle_assets.science.moments import OwnEvents, described, levels_of, moments_of
-from squiggle_assets.science.nulls import Agreement, with_nulls
+from squiggle_assets.science.nulls import DRAW_COLUMNS, Agreement, with_nulls
 from squiggle_assets.science.spec import ConsensusSpec, DetectionSpec
 
 
@@ -41,17 +43,23 @@ def consensus_of(
     schedule: Schedule,
     detection: DetectionSpec,
     spec: ConsensusSpec,
+    excluded: Collection[int] = (),
 ) -> ConsensusResult:
     """Consensus of all seeds of one arm, for every probe set in the geometry.
 
     geometry: arm, seed, step, probe_set, component, layer, metric, value; events: the events table of the same
     runs (single change points are used). Draws are keyed by spec.seed, analysis, arm and probe set.
-    ValueError where geometry holds another arm, fewer than 2 seeds, or seeds with different captures, and where
-    events were not detected in this geometry with this specification.
+    excluded: seeds whose runs were stopped (exclusions.stopped_seeds); if they leave fewer than 2, the tables are
+    empty: nothing was tested. ValueError where geometry holds another arm, fewer than 2 seeds, or seeds with different
+    captures, and where events were not detected in this geometry with this specification.
     """
     strangers = sorted(set(geometry["arm"].unique()) - {arm})
     if strangers:
         raise ValueError(f"consensus of arm {arm!r} got geometry of {strangers}")
+    if excluded:
+        geometry, events = (frame.filter(~pl.col("seed").is_in(list(excluded))) for frame in (geometry, events))
+        if geometry["seed"].n_unique() < 2:
+            return _nothing(arm, analysis_id)
     tables: list[ConsensusResult] = []
     for probe_set in sorted(geometry["probe_set"].unique()):
         series = arm_series(
@@ -72,6 +80,13 @@ def consensus_of(
             )
         )
     return ConsensusResult(*(pl.concat(frames) for frames in zip(*tables, strict=True)))
+
+
+def _nothing(arm: str, analysis_id: str) -> ConsensusResult:
+    key = {"arm": arm, "analysis_id": analysis_id, "probe_set": ""}
+    return ConsensusResult(
+        *(_keyed(pl.DataFrame(schema=columns), key) for columns in (COLUMNS, DRAW_COLUMNS, INVARIANCE))
+    )
 
 
 def _keyed(frame: pl.DataFrame, key: dict[str, str]) -> pl.DataFrame:

@@ -1,22 +1,30 @@
-"""Similarity of every pair of seeds, beside what turning one of them round a circle in time gives.
+"""Similarity of every pair of seeds, with what turning one of them round a circle in time gives.
 
 Here: trajectory correlation, neighbour coverage, region Jaccard, window IoU. Not here: consensus events (consensus).
 Legend: K = series, E = most events of a series, D = turns, nan pads events.
 
 Levels of two trending curves correlate whatever they are, and with enough events every event has a neighbour:
 none of these numbers says anything without its null mean.
+
+The p of a row is (1 + turns at least as alike) / (1 + turns), over different turns, none of them the observed place in
+time. It asks one thing: are these two runs more alike at the same steps than at shifted ones? A schedule that both
+share answers yes as well as data do (warm-up, decay and phases lie at the same steps in all seeds), and the start and
+the end of a run become neighbours, so a small p is no evidence of common learning: the consensus test, which has
+surrogates with the schedule in them, is. Rows share seeds and are not independent; they are not corrected and no claim
+rests on them.
 """
 
 from __future__ import annotations
 
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from squiggle_assets.science.cells import ArmSeries
-from squiggle_assets.science.stats import detrended_correlation
+from squiggle_assets.science.stats import detrended_correlation, permutation_p
 
 F64 = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -26,27 +34,32 @@ RADIUS = 15
 MIN_IOU = 0.2
 """Least intersection over union of two windows that match."""
 NUM_TURNS = 50
+"""Turns of a pair; with fewer captures every one there is."""
+COLUMNS: dict[str, type[pl.DataType]] = {
+    **{"seed_a": pl.Int64, "seed_b": pl.Int64, "measure": pl.String, "layer": pl.Int64, "metric": pl.String},
+    **dict.fromkeys(("value", "null_mean", "p_value"), pl.Float64),
+}
 
 
 def invariance_of(series: ArmSeries, peaks_SKT: Bools, rng: np.random.Generator) -> pl.DataFrame:
-    """All measures of all pairs of seeds: columns seed_a, seed_b, measure, layer, metric, value, null_mean.
+    """All measures of all pairs of seeds: seed_a, seed_b, measure, layer, metric, value, null_mean, p_value.
 
-    peaks [S, K, T] are the selected change points. null_mean: the second seed's increments (trajectories) or
-    events turned by NUM_TURNS random amounts of whole captures, the same for all series of the seed.
+    peaks [S, K, T] are the selected change points. null_mean and p_value: the second seed's increments (trajectories)
+    or events turned by NUM_TURNS different random amounts of whole captures, the same for all series and pairs; null
+    where the measure is not defined. A turn drawn twice would make p too small, hence different ones.
     """
     num = len(series.steps)
-    turns = rng.integers(1, num, size=NUM_TURNS)
+    turns = rng.permutation(np.arange(1, num))[:NUM_TURNS]
     position = [_padded(peaks, series) for peaks in peaks_SKT]
     rows = []
     for a, b in combinations(range(len(series.seeds)), 2):
         pair = {"seed_a": series.seeds[a], "seed_b": series.seeds[b]}
         rows += [{**pair, **row} for row in _trajectories(series, a, b, turns)]
         rows += [{**pair, **row} for row in _events(position[a], peaks_SKT[b], series, turns)]
-    schema = {"seed_a": pl.Int64, "seed_b": pl.Int64, "measure": pl.String, "layer": pl.Int64, "metric": pl.String}
-    return pl.DataFrame(rows, schema={**schema, "value": pl.Float64, "null_mean": pl.Float64})
+    return pl.DataFrame(rows, schema=COLUMNS)
 
 
-def _trajectories(series: ArmSeries, a: int, b: int, turns: NDArray[np.int64]) -> list[dict[str, object]]:
+def _trajectories(series: ArmSeries, a: int, b: int, turns: NDArray[np.int64]) -> list[dict[str, Any]]:
     turned = (np.arange(len(series.steps)) - turns[:, None]) % len(series.steps)
     rows = []
     for k, (layer, metric) in enumerate(zip(series.layers, series.metrics, strict=True)):
@@ -57,8 +70,7 @@ def _trajectories(series: ArmSeries, a: int, b: int, turns: NDArray[np.int64]) -
                 "measure": "trajectory_correlation",
                 "layer": layer,
                 "metric": metric,
-                "value": float(found[0]),
-                "null_mean": _mean(found[1:]),
+                **_against_turns(found),
             }
         )
     return rows
@@ -71,7 +83,7 @@ def _padded(peaks_KT: Bools, series: ArmSeries) -> F64:
     return np.where(np.isfinite(steps), steps, np.nan)
 
 
-def _events(first_KE: F64, second_KT: Bools, series: ArmSeries, turns: NDArray[np.int64]) -> list[dict[str, object]]:
+def _events(first_KE: F64, second_KT: Bools, series: ArmSeries, turns: NDArray[np.int64]) -> list[dict[str, Any]]:
     num = len(series.steps)
     turned = [second_KT, *(second_KT[:, (np.arange(num) - turn) % num] for turn in turns)]
     most = max(1, int(second_KT.sum(axis=1).max(initial=0)))
@@ -93,10 +105,7 @@ def _events(first_KE: F64, second_KT: Bools, series: ArmSeries, turns: NDArray[n
         "region_jaccard": _jaccard(matches(distance, RADIUS), num_a, num_b),
         "window_iou_jaccard": _jaccard(matches(apart, 1 - MIN_IOU), num_a, num_b),
     }
-    return [
-        {"measure": name, "layer": None, "metric": None, "value": float(found[0]), "null_mean": _mean(found[1:])}
-        for name, found in pairs.items()
-    ]
+    return [{"measure": name, "layer": None, "metric": None, **_against_turns(found)} for name, found in pairs.items()]
 
 
 def _ratio(part: NDArray[np.integer], whole: F64) -> F64:
@@ -107,9 +116,12 @@ def _jaccard(matched: NDArray[np.int64], num_a: float, num_b: F64) -> F64:
     return _ratio(matched, num_a + num_b - matched)
 
 
-def _mean(values: F64) -> float:
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if len(known) else float("nan")
+def _against_turns(found: F64) -> dict[str, float | None]:
+    """The first value, observed, beside the others; equal but for rounding counts as equal."""
+    value, drawn = float(found[0]), found[1:][~np.isnan(found[1:])]
+    if np.isnan(value) or not len(drawn):
+        return {"value": None if np.isnan(value) else value, "null_mean": None, "p_value": None}
+    return {"value": value, "null_mean": float(drawn.mean()), "p_value": float(permutation_p(value - 1e-12, drawn))}
 
 
 def matches(cost_DKAB: F64, limit: float) -> NDArray[np.int64]:

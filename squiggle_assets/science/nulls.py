@@ -1,7 +1,7 @@
 """What agreement between seeds looks like when there is nothing but chance and schedule.
 
-Here: observed events of an arm, the three null families and their draws, p-values of an arm.
-Not here: matching (matching), the envelope (envelope), rows (consensus).
+Here: observed events of an arm, its two null families and their draws, p-values of an arm.
+Not here: matching (matching), the envelope (envelope), rows (consensus), seeds re-paired across arms (pairing).
 Legend: D = draws, S = seeds, K = series, C = cells, P = polarity, T = increments.
 
 shift (N1): each seed's events are moved round a circle inside segments of the run, by one random amount a seed
@@ -10,8 +10,7 @@ frequent and this strong coincide by chance?
 surrogate (N2): each seed's standardised increments are moved and, as a whole segment, given a random sign; drift
 and envelope are put back at their own time, and the same detector runs again. It asks: does the shared schedule
 (learning rate, boundaries, warm-up) explain the agreement?
-pairing (N3): the seeds of one group are drawn from different arms. It asks: is this arm needed for it?
-A p-value is the largest of those against shift and surrogate: each is another innocent explanation, and an event
+A p-value is the larger of the two: each is another innocent explanation, and an event
 has to beat both. Segments are curriculum phases, joined with their neighbours until they hold MIN_WINDOWS
 tolerance windows: in a shorter circle all seeds meet by chance too often for any event to be significant, and
 what phase boundaries do is the surrogates' question.
@@ -19,10 +18,11 @@ what phase boundaries do is the surrogates' question.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from squiggle_assets.science import matching
@@ -36,6 +36,13 @@ from squiggle_assets.science.stats import max_statistic_p, permutation_p
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 
+FAMILIES = ("shift", "surrogate")
+"""The null families that every p of an arm has to beat, all of them."""
+DRAW_COLUMNS: dict[str, type[pl.DataType]] = {
+    **dict.fromkeys(("band", "metric_group", "null"), pl.String),
+    **{"draw": pl.Int64, "statistic": pl.Float64},
+}
+"""Columns of stored draws after their key."""
 MIN_WINDOWS = 8
 """A segment is at least this many tolerance windows (2 tau + one capture) long."""
 _CHUNK = 50
@@ -148,7 +155,7 @@ def with_nulls(series: ArmSeries, detection: DetectionSpec, spec: ConsensusSpec,
         for strength in _surrogates(series, seen, detection, segments, shape, rng)
     )
     nulls = tuple(
-        _collect(name, scans, series, seen) for name, scans in (("shift", shifted), ("surrogate", surrogates))
+        _collect(name, scans, series, seen) for name, scans in zip(FAMILIES, (shifted, surrogates), strict=True)
     )
     return Agreement(
         strength=seen.strength,
@@ -216,33 +223,3 @@ def _surrogates(
         done += len(index)
         z_DSKT = np.ascontiguousarray((z_STK[seeds, index] * sign).transpose(0, 1, 3, 2))
         yield strength_of(series, z_DSKT, scale * (drift + envelope * z_DSKT), detection)
-
-
-def paired_across_arms(
-    strengths: Mapping[str, F32],
-    *,
-    steps_T: I64,
-    tau: float,
-    min_support: int,
-    num_draws: int,
-    rng: np.random.Generator,
-) -> Null:
-    """The pairing null: as many seeds as an arm has, no seed twice, taken from the arms as evenly as possible.
-
-    strengths holds [C, S, P, T] by arm, all on the same captures and seeds in the same order. What arms share
-    (base model, schedule, probe) still agrees in such a group; what an arm alone has does not. ValueError with
-    fewer than 2 arms or on shapes that disagree.
-    """
-    shapes = {arm: strength.shape for arm, strength in strengths.items()}
-    if len(shapes) < 2 or len(set(shapes.values())) != 1:
-        raise ValueError(f"seeds are re-paired over at least 2 arms of the same shape, got {shapes}")
-    stacked = np.stack([strengths[arm] for arm in sorted(strengths)])
-    num_arms, _, num_seeds = stacked.shape[:3]
-    places = np.tile(np.arange(num_arms), num_seeds // num_arms + 1)[:num_seeds]
-    seeds, best, counts = np.arange(num_seeds), [], []
-    for _ in range(num_draws):
-        arms = rng.permutation(num_arms)[rng.permutation(places)]
-        found = matching.scan(stacked[arms, :, seeds].transpose(1, 0, 2, 3), steps_T, tau)
-        best.append(matching.best_total(found))
-        counts.append(int(matching.count(found, steps_T, tau, min_support).sum()))
-    return Null(name="pairing", best=np.array(best, dtype=np.float32), count=np.array(counts))

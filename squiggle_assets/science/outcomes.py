@@ -11,12 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from polars import selectors
 
-from squiggle_assets.science import rng
 from squiggle_assets.science.canonical import canonical_json
 from squiggle_assets.science.comparison import ArmData, count_interval
-from squiggle_assets.science.nulls import paired_across_arms
-from squiggle_assets.science.spec import ConsensusSpec
+from squiggle_assets.science.pairing import Pairing
 from squiggle_assets.science.stats import Interval, benjamini_hochberg, t_interval
 
 F64 = NDArray[np.float64]
@@ -28,16 +27,14 @@ MIN_LOSS_DROP = 0.02
 """Nats/token that the held-out loss must fall by: 2 % of perplexity. Judgement, not measured."""
 MIN_ACCURACY_GAIN = 0.01
 """Share that an accuracy must rise by: one token (or answer) in a hundred, under one of the 64 validated items."""
-NUM_PAIRINGS = 200
 _COUNT_METHOD = (
     "p: share of null draws with at least as many events, larger of shift and surrogate; interval: t with the "
     "larger of jackknife over seeds and sd of the null counts, null mean held fixed"
 )
 _SCHEMA = {
     **dict.fromkeys(("arm", "outcome", "unit"), pl.String),
-    **dict.fromkeys(
-        ("value", "null_mean", "excess", "pairing_mean", "ci_lo", "ci_hi", "p_value", "q_value"), pl.Float64
-    ),
+    **dict.fromkeys(("value", "null_mean", "excess", "pairing_mean", "pairing_p"), pl.Float64),
+    **dict.fromkeys(("ci_lo", "ci_hi", "p_value", "q_value"), pl.Float64),
     **{"n_seeds": pl.Int64, "seeds": pl.String, "method": pl.String},
 }
 
@@ -79,31 +76,30 @@ def floor_check(scalars: pl.DataFrame, arm: str) -> Floor:
 
 
 def arm_outcomes(
-    arms: Mapping[str, ArmData], scalars: pl.DataFrame, *, study: str, analysis_id: str, spec: ConsensusSpec
+    arms: Mapping[str, ArmData], scalars: pl.DataFrame, pairing: Pairing, *, study: str, analysis_id: str
 ) -> pl.DataFrame:
     """The arm_outcomes table: counts and yield with nulls and excess, final held-out scores with t intervals.
 
-    q: Benjamini-Hochberg over the arms, for the count. pairing_mean is given where all arms share seeds and captures.
+    q: Benjamini-Hochberg over the arms, for the count. pairing_p is no part of p or q: it asks another question.
     """
-    pairing = _pairing_mean(arms, spec, analysis_id)
-    counts = {name: _count_row(arm, spec) for name, arm in arms.items()}
+    counts = {name: _count_row(arm) for name, arm in arms.items()}
     q = benjamini_hochberg(np.array([row["p_value"] for row in counts.values()]))
     rows: list[dict[str, Any]] = []
     for (name, arm), level in zip(arms.items(), q, strict=True):
         shared = {"arm": name, "n_seeds": len(arm.series.seeds), "seeds": canonical_json(list(arm.series.seeds))}
-        count = {**counts[name], "q_value": float(level), "pairing_mean": pairing}
+        own = {"pairing_mean": pairing.mean, "pairing_p": pairing.p_values.get(name)}
+        count = {**counts[name], "q_value": float(level), **own}
         rows += [{**shared, **count}, {**shared, **_yield_row(count, arm.total_steps)}]
         for metric in FINALS:
             ends = final_scores(scalars, name, metric)
             if ends:
                 rows.append({**shared, **_final_row(metric, ends)})
     keys = (pl.lit(study).alias("study"), pl.lit(analysis_id).alias("analysis_id"))
-    return pl.DataFrame([{name: row.get(name) for name in _SCHEMA} for row in rows], schema=_SCHEMA).select(
-        *keys, pl.all()
-    )
+    found = pl.DataFrame([{name: row.get(name) for name in _SCHEMA} for row in rows], schema=_SCHEMA)
+    return found.select(*keys, pl.all()).with_columns(selectors.float().fill_nan(None))
 
 
-def _count_row(arm: ArmData, spec: ConsensusSpec) -> dict[str, Any]:
+def _count_row(arm: ArmData) -> dict[str, Any]:
     null_mean = arm.null_mean()
     interval = count_interval(arm).shifted(-null_mean)
     return {
@@ -138,27 +134,6 @@ def _final_row(metric: str, ends: Mapping[int, tuple[float, float]]) -> dict[str
         "n_seeds": len(last),
         "method": "mean over seeds of the last value; t interval",
     }
-
-
-def _pairing_mean(arms: Mapping[str, ArmData], spec: ConsensusSpec, analysis_id: str) -> float | None:
-    first = next(iter(arms.values()))
-    alike = all(
-        arm.series.seeds == first.series.seeds
-        and np.array_equal(arm.series.steps, first.series.steps)
-        and arm.seen.strength.shape == first.seen.strength.shape
-        for arm in arms.values()
-    )
-    if len(arms) < 2 or not alike:
-        return None
-    null = paired_across_arms(
-        {name: arm.seen.strength for name, arm in arms.items()},
-        steps_T=first.series.steps,
-        tau=first.seen.tau,
-        min_support=first.seen.min_support,
-        num_draws=NUM_PAIRINGS,
-        rng=rng.generator("pairing", spec.seed, analysis_id),
-    )
-    return float(null.count.mean())
 
 
 def paired_final(scalars: pl.DataFrame, metric: str, arm: str, against: str, seeds: Sequence[int]) -> F64:

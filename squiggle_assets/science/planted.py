@@ -10,18 +10,18 @@ it is above 0 when there is nothing. The same functional is therefore taken in e
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from squiggle_assets.science.cells import ArmSeries, Cell
+from squiggle_assets.science.cells import ArmSeries, Boundary, Cell
 from squiggle_assets.science.envelope import standardise
 from squiggle_assets.science.matching import tolerance
 from squiggle_assets.science.nulls import segment_signs, segments_of, turned_index
 from squiggle_assets.science.spec import ConsensusSpec
-from squiggle_assets.science.stats import Interval, permutation_p, t_interval
+from squiggle_assets.science.stats import NO_INTERVAL, Interval, permutation_p, t_interval
 
 F64 = NDArray[np.float64]
 
@@ -60,11 +60,31 @@ def window_of(series: ArmSeries, steps: tuple[int, int], spec: ConsensusSpec) ->
     steps = (first, stop), half-open. ValueError when no capture lies there.
     """
     first, stop = steps
-    reach = stop + tolerance(series.steps, spec.tolerance_steps)
-    found = np.flatnonzero((series.steps > first) & (series.steps <= reach))
+    found = np.flatnonzero((series.steps > first) & (series.steps <= _reach(series, stop, spec)))
     if not first < stop or not len(found):
         raise ValueError(f"no captures after steps {first} to {stop}: captured up to step {series.steps[-1]}")
     return found
+
+
+def _reach(series: ArmSeries, stop: int, spec: ConsensusSpec) -> float:
+    """Last step that the window looks at."""
+    return stop + tolerance(series.steps, spec.tolerance_steps)
+
+
+def boundaries_near(arms: Iterable[ArmSeries], steps: tuple[int, int], spec: ConsensusSpec) -> tuple[Boundary, ...]:
+    """Schedule boundaries of any of the arms that may have a part in the response, in order of step.
+
+    From tau + one capture before the first planted step (a boundary there is still being answered) to one capture
+    after the last step that the window looks at. All arms of a comparison count: a boundary in a control arm alone
+    makes the control move, or hides what it would have done.
+    """
+    found = set()
+    for series in arms:
+        interval = float(np.median(np.diff(series.steps)))
+        lowest = steps[0] - tolerance(series.steps, spec.tolerance_steps) - interval
+        highest = _reach(series, steps[1], spec) + interval
+        found |= {boundary for boundary in series.schedule.boundaries if lowest <= boundary.step <= highest}
+    return tuple(sorted(found, key=lambda boundary: (boundary.step, boundary.kind)))
 
 
 def response_of(
@@ -129,20 +149,37 @@ class BySeed(Protocol):
         """Value by seed."""
 
 
-def beyond_control(response: BySeed, control: BySeed) -> tuple[float, Interval]:
-    """Mean and 95 % t interval of the seed-wise difference, over the seeds that both arms have."""
+class Control(NamedTuple):
+    """How far a response goes beyond that of a control arm."""
+
+    name: str
+    difference: float
+    """Mean over the seeds that both arms have."""
+    interval: Interval
+    """95 % t interval of it."""
+    num_pairs: int
+
+
+def beyond_control(name: str, response: BySeed, control: BySeed) -> Control:
+    """The response less that of the control arm of that name, seed by seed."""
     seeds = sorted(set(response.by_seed) & set(control.by_seed))
     differences = np.array([response.by_seed[seed] - control.by_seed[seed] for seed in seeds])
-    return (float(differences.mean()) if len(seeds) else float("nan")), t_interval(differences)
+    mean = float(differences.mean()) if len(seeds) else math.nan
+    return Control(name, mean, t_interval(differences), len(seeds))
 
 
-def weakest_control(controls: Mapping[str, tuple[float, Interval]]) -> tuple[str, float, Interval] | None:
+def untested_control(name: str) -> Control:
+    """A control arm that cannot be compared with: too few of its runs went to their end."""
+    return Control(name, math.nan, NO_INTERVAL, 0)
+
+
+def weakest_control(controls: Iterable[Control]) -> Control | None:
     """The control whose difference has the lowest lower end: who beats it beats all; None without controls.
 
-    One without an interval comes before all others: nothing is known to beat it.
+    One without an interval comes before all others: nothing is known to beat it. num_pairs: the fewest of any control.
     """
-    if not controls:
+    known = list(controls)
+    if not known:
         return None
-    lowest = {name: -math.inf if math.isnan(found[1].lo) else found[1].lo for name, found in controls.items()}
-    name = min(lowest, key=lambda name: lowest[name])
-    return name, *controls[name]
+    weakest = min(known, key=lambda found: -math.inf if math.isnan(found.interval.lo) else found.interval.lo)
+    return weakest._replace(num_pairs=min(found.num_pairs for found in known))

@@ -26,6 +26,8 @@ NOISES: tuple[Noise, ...] = ("white", "learning_rate", "boundary_1", "boundary_3
 """white: one size throughout; learning_rate: size follows warm-up and decay; boundary_n: size × 4 for n captures
 after every block boundary. The same in all seeds: nothing but the schedule agrees."""
 
+DETECTION = DetectionSpec()
+"""The detector of a study that names no other."""
 _METRICS = ("effective_rank", "sparsity_proxy", "principal_angle")
 
 
@@ -125,12 +127,15 @@ def _add_event(increments: F64, design: Design, draws: np.random.Generator) -> N
 
 
 def simulated_outcome(
-    design: Design, spec: ConsensusSpec, study: int, detection: DetectionSpec | None = None
+    design: Design, spec: ConsensusSpec, study: int, detection: DetectionSpec = DETECTION
 ) -> SimulatedOutcome:
-    """One simulated arm, tested as a real one is; the study's number keys all its randomness."""
+    """One simulated arm, tested as a real one is; the study's number keys all its randomness.
+
+    Absolute floors of the detector (adaptive_min_threshold) play no part: simulated increments have no unit.
+    """
     draws = rng.generator("simulation", design.noise, str(design), study)
     series = simulated_arm(design, draws)
-    seen = with_nulls(series, DetectionSpec(), spec, draws)
+    seen = with_nulls(series, detection, spec, draws)
     cell_p = np.max(list(seen.cell_p().values()), axis=0)
     return SimulatedOutcome(
         seen.study_p(),
@@ -140,9 +145,11 @@ def simulated_outcome(
     )
 
 
-def studies(design: Design, spec: ConsensusSpec, num_studies: int) -> Iterator[SimulatedOutcome]:
+def studies(
+    design: Design, spec: ConsensusSpec, num_studies: int, detection: DetectionSpec = DETECTION
+) -> Iterator[SimulatedOutcome]:
     """That many simulated arms of one design."""
-    return (simulated_outcome(design, spec, study) for study in range(num_studies))
+    return (simulated_outcome(design, spec, study, detection) for study in range(num_studies))
 
 
 def num_rejected(results: list[SimulatedOutcome], alpha: float) -> int:

@@ -29,6 +29,9 @@ class Evidence:
     interval: Interval
     """95 % interval of the estimate."""
     n_seeds: int
+    """Replicates that the estimate rests on, and its difference to the control, whichever are fewer."""
+    num_excluded: int = 0
+    """Runs of the compared arms that are left out because they were stopped."""
     null_value: float = 0.0
     """What the estimate is when there is nothing."""
     margin: float | None = None
@@ -59,14 +62,15 @@ class Verdict(NamedTuple):
 def verdict_of(evidence: Evidence) -> Verdict:
     """The verdict: underpowered first, then not supported, then exploratory, else supported.
 
-    underpowered: no data of this size could have been significant, or the outcome sits on its floor or ceiling, or
-    the interval holds both the null value and the margin. not supported: q above alpha, or the interval holds the
-    null value or lies on the wrong side; also q at most alpha with an interval that holds the margin or a
-    difference to the control that holds 0 (the design's table is silent on these two: an effect that may be too
-    small to matter, or no larger than its control's, is not a finding to explore). exploratory: significant, but
-    not pre-registered, or selected and not replicated, or near a boundary only, or too few seeds, or no control.
+    underpowered: no data of this size could have been significant, or runs that were stopped leave fewer than
+    MIN_SEEDS, or the outcome sits on its floor or ceiling, or the interval holds both the null value and the margin.
+    not supported: q above alpha, or the interval holds the null value or lies on the wrong side; also q at most alpha
+    with an interval that holds the margin or a difference to the control that holds 0 (the design's table is silent
+    on these two: an effect that may be too small to matter, or no larger than its control's, is not a finding to
+    explore). exploratory: significant, but not pre-registered, or selected and not replicated, or near a boundary
+    only, or too few seeds, or no control.
     An interval that could not be computed holds everything. ValueError on a margin on the wrong side of the null
-    value, on alpha outside 0..1, or on fewer than 0 seeds.
+    value, on alpha outside 0..1, or on fewer than 0 seeds or exclusions.
     """
     _check(evidence)
     for word, reasons in (
@@ -82,8 +86,10 @@ def verdict_of(evidence: Evidence) -> Verdict:
 def _check(evidence: Evidence) -> None:
     if not 0 < evidence.alpha < 1:
         raise ValueError(f"alpha lies between 0 and 1, got {evidence.alpha}")
-    if evidence.n_seeds < 0:
-        raise ValueError(f"n_seeds cannot be negative, got {evidence.n_seeds}")
+    if min(evidence.n_seeds, evidence.num_excluded) < 0:
+        raise ValueError(
+            f"n_seeds and num_excluded cannot be negative, got {evidence.n_seeds} and {evidence.num_excluded}"
+        )
     if evidence.margin is None:
         return
     beyond = evidence.margin - evidence.null_value
@@ -123,6 +129,11 @@ def _underpowered(evidence: Evidence) -> list[str]:
         reasons.append(
             f"the smallest p that {evidence.n_seeds} seeds and this many tests can give is "
             f"{evidence.smallest_p:.3g}, above {evidence.alpha:g}"
+        )
+    if evidence.num_excluded and evidence.n_seeds < MIN_SEEDS:
+        reasons.append(
+            f"{evidence.n_seeds} seeds are left, fewer than {MIN_SEEDS}, after {evidence.num_excluded} of the runs "
+            "were stopped"
         )
     if math.isnan(evidence.q_value):
         reasons.append("no p could be computed")

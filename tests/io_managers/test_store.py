@@ -1,36 +1,21 @@
-"""The store: what is put is found, what is damaged or blocked is refused, nothing half-made is seen."""
+"""The store: what is put is found, what does not fit or is blocked is refused, names stay inside it."""
 
 import dataclasses
-import random
 import time
 from multiprocessing import get_context
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import pytest
 
-from io_managers import locks, parquet, verification
-from io_managers.commit import CommitError, ConflictError, FileOps
+from io_managers import locks, parquet
+from io_managers.commit import ConflictError
 from io_managers.gate import GateError
-from io_managers.pointers import DamagedError
 from io_managers.store import BlockedError, Store, local_root
-from squiggle_assets.schemas.handles import CheckOutcome, HandleDraft
+from squiggle_assets.schemas.handles import CheckOutcome
+from tests.io_managers.stored import draft, files_below
 
 BLOCKING = CheckOutcome(name="no_held_out", passed=False, blocking=True, description="held-out items in training")
-
-
-def draft(value=1.0):
-    return HandleDraft(
-        tensors={"weights": {"w": np.full((8, 8), value, dtype=np.float32)}},
-        documents={"adapter_config.json": {"r": 8}},
-        files={"plots/x.png": b"png"},
-        meta={"kind": "adapter"},
-    )
-
-
-def files_below(folder):
-    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 def test_a_table_comes_back_as_it_was_put(store, stored, points):
@@ -99,159 +84,6 @@ def test_wrong_columns_types_order_keys_and_nulls_are_refused(store, points, mod
 def test_a_lazy_frame_is_refused_because_its_values_would_not_be_checked(store, points, model, origin):
     with pytest.raises(TypeError, match="collect a LazyFrame first"):
         store.put_table("abc123", "points", points.lazy(), model, origin)
-
-
-class FailAt(FileOps):
-    def __init__(self, fail_at):
-        self.left = fail_at
-
-
-def _fail(name):
-    def method(self, *args):
-        self.left -= 1
-        if self.left == 0:
-            raise OSError(5, "Input/output error")
-        return getattr(FileOps, name)(self, *args)
-
-    return method
-
-
-for _name in ("make_folder", "write", "sync", "link", "replace", "rename_folder", "remove"):
-    setattr(FailAt, _name, _fail(_name))
-
-
-@pytest.mark.parametrize("kind", ["table", "handle"])
-def test_whichever_operation_fails_the_object_is_whole_or_absent_and_can_be_made_again(
-    tmp_path, points, model, origin, kind
-):
-    for fail_at in range(1, 60):
-        ops = FailAt(fail_at)
-        root = tmp_path / str(fail_at)
-
-        def put(store):
-            if kind == "table":
-                return store.put_table("abc123", "it", points, model, origin)
-            return store.put_handle("abc123", "it", draft(), origin)
-
-        try:
-            put(Store(root, ops=ops))
-        except (CommitError, OSError) as error:
-            assert "Input/output" in str(error) or str(root) in str(error)
-        found = Store(root).find("abc123", "it")
-        remade = put(Store(root))
-        assert found in (None, remade)
-        pointer = Store(root).point("study/it", "ramp", 2, remade, origin)
-        if kind == "table":
-            assert Store(root).read(pointer).equals(points)
-        else:
-            assert Store(root).open_handle(pointer).files
-        if ops.left > 0:
-            break
-    assert fail_at > 10
-
-
-def _flip(path, offset, bit):
-    content = bytearray(path.read_bytes())
-    content[offset] ^= 1 << bit
-    path.write_bytes(bytes(content))
-
-
-@pytest.mark.parametrize("name", ["points.parquet", "points.json"])
-def test_forty_of_forty_flipped_bits_in_a_table_are_refused(store, stored, name):
-    path = store.path(stored.ref).parent / name
-    whole = path.read_bytes()
-    rng = random.Random(0)
-    for _ in range(40):
-        _flip(path, rng.randrange(len(whole)), rng.randrange(8))
-        with pytest.raises(DamagedError, match=r"study/points ramp\|2") as refused:
-            store.scan(stored)
-        assert name in str(refused.value)
-        assert "squiggle run study --select points --arms ramp --seeds 2" in str(refused.value)
-        path.write_bytes(whole)
-    store.scan(stored)
-
-
-@pytest.mark.parametrize("name", ["weights.safetensors", "manifest.json", "adapter_config.json"])
-def test_forty_of_forty_flipped_bits_in_a_handle_are_refused(store, make_origin, name):
-    origin = make_origin(asset="study/adapter")
-    ref = store.put_handle("abc123", "adapter", draft(), origin)
-    pointer = store.point("study/adapter", "ramp", 2, ref, origin)
-    path = store.path(ref) / name
-    whole = path.read_bytes()
-    rng = random.Random(1)
-    for _ in range(40):
-        _flip(path, rng.randrange(len(whole)), rng.randrange(8))
-        with pytest.raises(DamagedError, match=r"expected sha256 [0-9a-f]{64}, found [0-9a-f]{64}") as refused:
-            store.open_handle(pointer)
-        assert name in str(refused.value)
-        path.write_bytes(whole)
-    assert store.open_handle(pointer).files
-
-
-def test_forty_of_forty_flipped_bits_in_a_pointer_are_refused_or_change_nothing(store, stored):
-    path = store.root / "assets/study/points/ramp/2.json"
-    whole = path.read_bytes()
-    rng = random.Random(2)
-    refused = 0
-    for _ in range(40):
-        _flip(path, rng.randrange(len(whole)), rng.randrange(8))
-        try:
-            # a flip in the indentation (blank to another blank) is the only one that can go unseen
-            assert store.pointer("study/points", "ramp", 2) == stored
-        except DamagedError:
-            refused += 1
-        path.write_bytes(whole)
-    assert refused >= 38
-
-
-@pytest.mark.parametrize("change", [lambda b: b[:-1], lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b + b"x"])
-def test_truncated_emptied_and_grown_files_are_refused(store, stored, change):
-    path = store.path(stored.ref)
-    path.write_bytes(change(path.read_bytes()))
-    with pytest.raises(DamagedError, match=r"points\.parquet is damaged"):
-        store.read(stored)
-
-
-def test_a_missing_file_is_named(store, stored):
-    store.path(stored.ref).unlink()
-    with pytest.raises(DamagedError, match=r"points\.parquet is missing"):
-        store.read(stored)
-
-
-def test_a_file_that_nobody_listed_makes_a_handle_refused(store, make_origin):
-    origin = make_origin(asset="study/adapter")
-    ref = store.put_handle("abc123", "adapter", draft(), origin)
-    pointer = store.point("study/adapter", "ramp", 2, ref, origin)
-    (store.path(ref) / "payload.bin").write_bytes(b"x")
-    with pytest.raises(DamagedError, match=r"payload\.bin"):
-        store.open_handle(pointer)
-
-
-def test_a_damaged_object_is_set_aside_and_made_again(store, stored, points, model, origin, caplog):
-    path = store.path(stored.ref)
-    _flip(path, 100, 3)
-    damaged = path.read_bytes()
-    assert store.find("abc123", "points") is None
-    assert "set aside" in caplog.text
-    assert [found.read_bytes() for found in (store.root / "damaged").rglob("*.parquet")] == [damaged]
-    remade = store.put_table("abc123", "points", points, model, dataclasses.replace(origin, git_commit="later"))
-    assert remade.sha256 == stored.sha256
-    # the pointer of another study to the same object, set before the damage, is good again
-    assert store.read(stored).equals(points)
-
-
-def test_an_unchanged_file_is_hashed_once_a_process_and_a_changed_one_again(store, stored, monkeypatch):
-    hashed = []
-    real = verification.sha256_file
-    monkeypatch.setattr(verification, "sha256_file", lambda path: hashed.append(path) or real(path))
-    store.scan(stored)
-    before = len(hashed)
-    store.scan(stored)
-    assert len(hashed) == before
-    path = store.path(stored.ref)
-    path.write_bytes(path.read_bytes())
-    store.scan(stored)
-    assert len(hashed) == before + 1
 
 
 def test_a_partition_whose_blocking_check_failed_is_not_read(store, stored, points):

@@ -11,8 +11,8 @@ def sentences(claims):
 
 def test_a_count_is_never_said_without_null_mean_excess_interval_q_and_n():
     assert sentences(s.claims())["consensus:iid"] == (
-        "Not found: Arm iid does something. Observed 5 consensus events, null mean 6.5, excess −1.5, "
-        "95 % interval [−3, 0.5]; q = 0.900, n = 3 seeds."
+        "Not found: Arm iid does something. Observed 5 consensus events, null mean 6.5; strongest moment −1.5 events "
+        "above the null, null mean 0, 95 % interval [−3, 0.5] of the observed; q = 0.900, n = 3 seeds."
     )
 
 
@@ -32,7 +32,8 @@ def test_an_effect_is_told_beside_its_null_and_its_control():
 def test_a_missing_number_is_not_told_as_zero():
     row = s.claims(estimate=None, ci_lo=None, q_value=None).filter(pl.col("claim") == "consensus:iid").to_dicts()[0]
     said = findings.finding(row, s.arm_outcomes().clear()).sentence
-    assert "Observed – consensus events, null mean –, excess –, 95 % interval –; q = –, n = 3 seeds" in said
+    assert "Observed – consensus events, null mean –; strongest moment – events" in said
+    assert "95 % interval – of the observed; q = –, n = 3 seeds" in said
 
 
 def test_no_supported_claim_reads_as_a_null_result():

@@ -151,6 +151,24 @@ def test_arms_without_runs_are_named(words_only):
     assert "No runs of blocked" in s.report(**given).files["report.md"].decode()
 
 
+def test_a_run_that_was_stopped_is_named_and_left_out(words_only):
+    text = s.report(run_manifest=s.with_stopped("blocked", 9)).files["report.md"].decode()
+    assert "a controller stopped them: blocked seed 9 after 5 updates (loss is nan at step 5)" in text
+    assert cells(text, "blocked | treatment")[4] == "7, 8, 9 (1 stopped early, left out)"
+    # two seeds of blocked have a held-out score to average, three of the other arms
+    assert cells(text, "blocked | 2")[:2] == ["blocked", "2"] and cells(text, "iid | 3")[:2] == ["iid", "3"]
+    assert cells(text, "seeds an arm") == ["seeds an arm", "2", "8", "NO"]
+    assert "because a controller stopped" not in s.report().files["report.md"].decode()
+
+
+def test_similarity_and_mixed_groups_stand_beside_what_chance_gives(text):
+    # two pairs of seeds with p .02 and .5: half of them are small
+    row = cells(text, "iid | neighbour_coverage")
+    assert row == ["iid", "neighbour_coverage", "0.5", "0.375", "0.125", "0.500", "2"]
+    outcome = cells(text, "consensus_event_count | iid")
+    assert outcome[8:11] == ["5.5", "0.600", "3"]
+
+
 def test_a_study_without_runs_is_refused():
     with pytest.raises(ValueError, match="no arm has both runs and a curriculum"):
         s.report(run_manifest=s.run_manifest().clear())

@@ -107,6 +107,7 @@ def manifest_of(names, seeds=range(8)) -> pl.DataFrame:
             "phase_boundaries_json": "[]",
             "total_steps": 200,
             "num_train_items": 1000,
+            "stopped_early": False,
         }
         for name in names
         for seed in seeds

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from peft import PeftModel
 from safetensors.torch import save_file
 from torch.nn.functional import cross_entropy
 
-from squiggle_assets.science.adapters import CONFIG, WEIGHTS, Adapted, adapter_tensors, attach, load_adapter
+from squiggle_assets.science.adapters import CONFIG, WEIGHTS, Adapted, adapter_tensors, attach, clip, load_adapter
 from tests.science.tiny_models import ARCHITECTURES, VOCAB, random_model
 
 IDS = torch.randint(3, VOCAB, (4, 9), generator=torch.Generator().manual_seed(1))
@@ -154,3 +155,24 @@ def test_bad_requests_are_refused() -> None:
         attach(random_model("llama"), mode="dora", rank=1, alpha=1, seed=0)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="fresh base"):
         attach(lora().model, mode="lora", rank=1, alpha=1, seed=0)
+
+
+@pytest.mark.parametrize("limit", [0.5, 100.0])
+def test_clipping_is_that_of_torch(limit: float) -> None:
+    gradients = [torch.randn(shape, generator=torch.Generator().manual_seed(7)) for shape in ((3, 4), (5,), (2, 2))]
+    ours, theirs = ([torch.nn.Parameter(torch.zeros_like(g)) for g in gradients] for _ in range(2))
+    for side in (ours, theirs):
+        for parameter, gradient in zip(side, gradients, strict=True):
+            parameter.grad = gradient.clone()
+    expected = float(torch.nn.utils.clip_grad_norm_(theirs, limit))
+    assert clip([*ours, torch.nn.Parameter(torch.zeros(2))], limit) == pytest.approx(expected, rel=1e-6)
+    # torch divides by norm + 1e-6
+    for first, second in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(first.grad, second.grad, rtol=1e-5, atol=0)
+    assert all(torch.equal(p.grad, g) for p, g in zip(ours, gradients, strict=True)) == (limit == 100.0)
+
+
+def test_a_gradient_that_is_no_number_has_no_norm() -> None:
+    parameter = torch.nn.Parameter(torch.zeros(2))
+    parameter.grad = torch.tensor([1.0, float("nan")])
+    assert math.isnan(clip([parameter], 1.0))

@@ -8,84 +8,29 @@ import numpy as np
 import polars as pl
 import pytest
 import simulated_study as fake
+from judged_study import NAMES, claim, judged, whole_result, whole_study
 
 from squiggle_assets.schemas import claims as schemas
-from squiggle_assets.schemas.base import empty
-from squiggle_assets.schemas.consensus import ConsensusEvents
-from squiggle_assets.science.cells import arm_series
-from squiggle_assets.science.claim_kinds import consensus_claims
-from squiggle_assets.science.claims import arms_of, is_preregistered, study_result
-from squiggle_assets.science.comparison import ArmData, _swapped, count_interval, excess_difference, strongest_of
-from squiggle_assets.science.consensus import consensus_of
-from squiggle_assets.science.nulls import with_nulls
+from squiggle_assets.schemas.consensus import PairingDraws
+from squiggle_assets.science.claims import is_preregistered
 from squiggle_assets.science.outcomes import floor_check
-from squiggle_assets.science.planted import beyond_control, place_of, response_of, weakest_control, window_of
-from squiggle_assets.science.simulation import Design, simulated_arm
-from squiggle_assets.science.spec import Arm, ConsensusSpec, Contrast, DetectionSpec
-from squiggle_assets.science.stats import NO_INTERVAL, Interval
-
-NAMES = ("iid", "blocked", "placebo", "planted")
-BLOCKED = [(step, layer, metric, 7.0) for step, layer, metric in (
-    (40, 0, "effective_rank"), (80, 1, "sparsity_proxy"), (120, 2, "principal_angle"), (150, 3, "effective_rank"),
-)]  # fmt: skip
-PLANTED = [(121, 3, metric, 7.0) for metric in ("effective_rank", "sv_entropy")]
+from squiggle_assets.science.spec import Arm, Contrast
 
 
 @pytest.fixture(scope="module")
 def tables():
-    geometry = pl.concat(
-        [fake.geometry_of(name, events={"blocked": BLOCKED, "planted": PLANTED}.get(name, ())) for name in NAMES]
-    )
-    results = [
-        consensus_of(
-            own,
-            fake.events_table(own),
-            arm=own["arm"][0],
-            analysis_id=fake.VERSION,
-            schedule=fake.SCHEDULE,
-            detection=fake.DETECTION,
-            spec=fake.SPEC,
-        )
-        for own in geometry.partition_by("arm")
-    ]
-    return {
-        "geometry": geometry,
-        "manifest": fake.manifest_of(NAMES),
-        "scalars": fake.scalars_of(NAMES, better=("blocked",)),
-        "consensus_events": pl.concat([result.consensus_events for result in results]),
-        "null_draws": pl.concat([result.null_draws for result in results]),
-    }
-
-
-def judged(tables, study=None, **changes):
-    settings = {
-        **tables,
-        "analysis_id": fake.VERSION,
-        "planted_steps": fake.PLANT_STEPS,
-        "scale": "simulated",
-        "preregistered": True,
-        **changes,
-    }
-    return study_result(study or fake.study(), **settings)
+    return whole_study()
 
 
 @pytest.fixture(scope="module")
-def result(tables):
-    return judged(tables)
-
-
-@pytest.fixture(scope="module")
-def arms(tables):
-    return arms_of(fake.study(), **{name: tables[name] for name in ("geometry", "manifest", "null_draws")})
-
-
-def claim(result, name):
-    return result.claims.filter(pl.col("claim") == name).row(0, named=True)
+def result():
+    return whole_result()
 
 
 def test_the_tables_are_those_of_the_schemas(result):
     schemas.TABLES["arm_outcomes"].validate(result.arm_outcomes)
     schemas.TABLES["claims"].validate(result.claims)
+    PairingDraws.validate(result.pairing_draws)
 
 
 def test_the_planted_effect_is_supported_and_the_placebo_is_not(result):
@@ -211,25 +156,6 @@ def test_every_claim_has_a_control_that_is_not_what_it_is_about(tables):
     }
 
 
-def test_the_control_with_the_lowest_interval_counts():
-    controls = {"placebo": (3.0, Interval(2.0, 4.0)), "iid": (2.5, Interval(-1.0, 6.0))}
-    assert weakest_control(controls) == ("iid", 2.5, Interval(-1.0, 6.0))
-    assert weakest_control({**controls, "other": (9.0, NO_INTERVAL)})[0] == "other"
-    assert weakest_control({}) is None
-
-
-def test_an_arm_with_every_seed_at_the_cap_sits_on_its_ceiling():
-    draws = np.random.default_rng(3)
-    series = simulated_arm(Design(), draws)
-    series.increments[:, list(series.cells[0].members), 50] = 30.0 + draws.normal(size=(len(series.seeds), 1))
-    seen = with_nulls(series, DetectionSpec(), ConsensusSpec(draws_per_cell=5), draws)
-    study = fake.study()
-    arms = {arm.name: ArmData(arm=arm, series=series, seen=seen, num_items=1, total_steps=200) for arm in study.arms}
-    assert set(strongest_of(next(iter(arms.values()))).by_seed.values()) == {6.0}
-    events = empty(ConsensusEvents)
-    assert all(claim.floor for claim in consensus_claims(study, arms, events))
-
-
 def test_every_claim_says_what_it_rests_on(result):
     for row in result.claims.iter_rows(named=True):
         assert row["scale"] == "simulated" and row["n_items"] == 1000
@@ -244,9 +170,19 @@ def test_outcomes_hold_observed_null_and_excess(result):
     np.testing.assert_allclose(counts["excess"], counts["value"] - counts["null_mean"])
     per_step = result.arm_outcomes.filter(pl.col("outcome") == "event_yield_per_step")
     np.testing.assert_allclose(per_step["excess"] * 200, counts["excess"])
-    assert counts["pairing_mean"].n_unique() == 1
+    assert counts["pairing_mean"].n_unique() == 1 and counts["pairing_p"].n_unique() > 1
     final = result.arm_outcomes.filter(pl.col("outcome") == "final_val_random_loss")
     assert (final["ci_lo"] < final["value"]).all() and final["null_mean"].is_null().all()
+
+
+def test_the_p_of_an_arm_among_mixed_groups_can_be_counted_again_in_the_stored_draws(result):
+    draws = result.pairing_draws.filter(pl.col("band") == "all")["statistic"]
+    assert len(draws) == fake.SPEC.draws_per_cell * 12
+    for row in result.arm_outcomes.filter(pl.col("outcome") == "consensus_event_count").iter_rows(named=True):
+        assert row["pairing_mean"] == pytest.approx(draws.mean())
+        assert row["pairing_p"] == pytest.approx((1 + (draws >= row["value"]).sum()) / (1 + len(draws)))
+        # four events that no other arm has: five of eight runs from the arm (p .027) and a chance match make them up
+        assert (row["pairing_p"] < 0.05) == (row["arm"] == "blocked")
 
 
 def test_the_same_study_gives_the_same_claims(tables, result):
@@ -266,99 +202,3 @@ def test_an_unknown_outcome_and_a_missing_arm_are_refused(tables):
         judged(tables, odd)
     with pytest.raises(ValueError, match="no runs of arm 'planted'"):
         judged(tables, manifest=fake.manifest_of(NAMES[:3]))
-
-
-def test_swapping_labels_turns_the_difference_round(arms):
-    first, second = arms["blocked"], arms["iid"]
-    found = _swapped(first.seen.strength, second.seen.strength, first, 6, np.random.default_rng(0))
-    assert len(found) == 256
-    assert found[0] >= np.sort(found)[-3] > 2  # four events, each of eight seeds
-    np.testing.assert_allclose(found, -found[::-1])
-
-
-def test_an_arm_does_not_differ_from_itself(arms):
-    found = excess_difference(arms["iid"], arms["iid"], fake.SPEC, "greater", np.random.default_rng(0))
-    assert found.estimate == 0 and found.p_value > 0.4 and found.interval.lo <= 0 <= found.interval.hi
-    assert found.smallest_p == 1 / 256
-
-
-def test_events_in_every_seed_have_a_narrow_interval(arms):
-    lo, hi = count_interval(arms["blocked"])
-    assert lo <= arms["blocked"].count <= hi
-    assert hi - lo < 2 * arms["blocked"].count
-
-
-def series_with(events, **changes):
-    return arm_series(
-        fake.geometry_of("planted", events=events, **changes),
-        probe_set="a", schedule=fake.SCHEDULE, detection=fake.DETECTION, num_bands=4,
-    )  # fmt: skip
-
-
-def test_the_window_opens_after_the_first_planted_step_and_closes_tau_after_the_last():
-    series = series_with((), seeds=range(2))
-    np.testing.assert_array_equal(series.steps[window_of(series, (120, 124), fake.SPEC)], [122, 124, 126, 128])
-    with pytest.raises(ValueError, match="no captures"):
-        window_of(series, (400, 404), fake.SPEC)
-    assert place_of(series).name == "layers_3_3.spectral"
-
-
-def test_the_response_is_above_zero_without_an_effect_and_so_is_its_null():
-    found = response_of(series_with(()), fake.PLANT_STEPS, fake.SPEC, np.random.default_rng(0))
-    assert found.estimate > 0.5 and found.null_mean > 0.5
-    assert found.p_value > 0.05
-
-
-def test_the_response_does_not_depend_on_the_units_of_the_metric():
-    geometry = fake.geometry_of("planted", events=PLANTED)
-    settings = {"probe_set": "a", "schedule": fake.SCHEDULE, "detection": fake.DETECTION, "num_bands": 4}
-    first = response_of(arm_series(geometry, **settings), fake.PLANT_STEPS, fake.SPEC, np.random.default_rng(0))
-    scaled = geometry.with_columns(1e-3 * pl.col("value") + 4)
-    second = response_of(arm_series(scaled, **settings), fake.PLANT_STEPS, fake.SPEC, np.random.default_rng(0))
-    assert first.estimate == pytest.approx(second.estimate, rel=1e-6)
-    assert first.p_values == second.p_values
-
-
-def test_the_response_at_a_fixed_place_rejects_noise_as_often_as_alpha():
-    p = [
-        response_of(
-            series_with((), seed=number, num_layers=2), fake.PLANT_STEPS, fake.SPEC, np.random.default_rng(number)
-        )
-        for number in range(40)
-    ]
-    assert sum(found.p_value < 0.05 for found in p) <= 6  # 40 * .05 = 2, sd 1.4
-
-
-def test_a_response_is_no_larger_than_itself():
-    found = response_of(series_with(()), fake.PLANT_STEPS, fake.SPEC, np.random.default_rng(0))
-    assert beyond_control(found, found) == (0.0, (0.0, 0.0))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("noise", ["white", "learning_rate", "boundary_3"])
-def test_the_response_to_nothing_is_significant_in_at_most_16_of_200_studies(noise):
-    rejected = 0
-    for number in range(200):
-        draws = np.random.default_rng([11, number])
-        series = simulated_arm(Design(noise=noise), draws)
-        rejected += response_of(series, (100, 104), fake.SPEC, draws).p_value < 0.05
-    assert rejected <= 16
-
-
-@pytest.mark.slow
-def test_a_loud_schedule_does_not_make_an_arm_richer_in_events():
-    spec, rejected = ConsensusSpec(draws_per_cell=15), 0
-    for number in range(40):
-        draws = np.random.default_rng([9, number])
-        loud, calm = (
-            ArmData(
-                arm=fake.study().arms[0],
-                series=series,
-                seen=with_nulls(series, DetectionSpec(), spec, draws),
-                num_items=1,
-                total_steps=200,
-            )
-            for series in (simulated_arm(Design(noise=noise), draws) for noise in ("boundary_3", "white"))
-        )
-        rejected += excess_difference(loud, calm, spec, "greater", draws).p_value < 0.05
-    assert rejected <= 6  # 40 * .05 = 2, sd 1.4

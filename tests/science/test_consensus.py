@@ -12,10 +12,7 @@ from scipy import stats as scipy_stats
 from scipy.signal import detrend
 
 from squiggle_assets.schemas import consensus as schemas
-from squiggle_assets.science.cells import arm_series
 from squiggle_assets.science.consensus import ConsensusResult, consensus_of
-from squiggle_assets.science.detection import detect_peaks
-from squiggle_assets.science.invariance import invariance_of, matches
 from squiggle_assets.science.shape import impact, similarities, window_at
 
 EVENT = (100, 2, "effective_rank", 6.0)
@@ -189,28 +186,24 @@ def test_similarity_of_windows_is_the_correlation_of_their_detrended_values():
     assert np.isnan(np.diag(found)).all()
 
 
-def invariance(geometry):
-    series = arm_series(geometry, probe_set="a", schedule=fake.SCHEDULE, detection=fake.DETECTION, num_bands=4)
-    flat = series.increments.reshape(-1, 100)
-    peaks = detect_peaks(flat, series.steps, 10, fake.DETECTION, np.zeros(len(flat))).reshape(series.increments.shape)
-    return invariance_of(series, peaks, np.random.default_rng(0))
+def test_excluded_seeds_are_as_if_they_had_never_run(geometry):
+    few = geometry.filter(pl.col("seed") < 5)
+    short = few.filter((pl.col("seed") != 2) | (pl.col("step") <= 60))
+    # events of the whole runs as judged without the stopped one; its own events stand in the table all the same
+    whole = few.filter(pl.col("seed") != 2)
+    events = fake.events_table(whole)
+    both = pl.concat([events, fake.events_table(few).filter(pl.col("seed") == 2)])
+    found = consensus(short, both, excluded=[2])
+    for mine, other in zip(found, consensus(whole, events), strict=True):
+        assert mine.equals(other)
+    assert set(found.consensus_events["n_seeds"]) == {4}
+    with pytest.raises(ValueError, match="different steps"):
+        consensus(short)
 
 
-def test_a_run_is_like_itself_and_independent_runs_are_as_alike_as_turned_ones():
-    geometry = fake.geometry_of("iid", seeds=range(4), num_layers=2)
-    twin = geometry.filter(pl.col("seed") == 0).with_columns(pl.lit(9, dtype=pl.Int64).alias("seed"))
-    found = invariance(pl.concat([geometry, twin]))
-    same = found.filter((pl.col("seed_a") == 0) & (pl.col("seed_b") == 9))
-    np.testing.assert_allclose(same["value"], 1.0)
-    others = found.filter(pl.col("seed_b") != 9).group_by("measure").agg(pl.col("value", "null_mean").mean())
-    assert (others["value"] - others["null_mean"]).abs().max() < 0.2
-    coverage = others.filter(pl.col("measure") == "neighbour_coverage").row(0, named=True)
-    assert coverage["null_mean"] > 0.3  # half of all events have a neighbour when there is nothing to share
-    assert len(found) == 10 * (2 * 5 + 3)
-
-
-def test_events_match_one_to_one_cheapest_first():
-    cost = np.array([[[[1.0, 2.0], [1.5, 9.0], [np.nan, np.nan]]]])
-    # 1.0 takes row 0 and column 0; then 9.0 is left for row 1 and lies beyond the limit
-    assert matches(cost, 3.0).tolist() == [1]
-    assert matches(cost, 10.0).tolist() == [2]
+@pytest.mark.parametrize("excluded", [(0, 1), (0, 1, 2)])
+def test_where_exclusions_leave_fewer_than_two_seeds_the_tables_are_empty(geometry, excluded):
+    found = consensus(geometry.filter(pl.col("seed") < 3), excluded=excluded)
+    for name, frame in found._asdict().items():
+        schemas.TABLES[name].validate(frame)
+        assert frame.is_empty()

@@ -12,7 +12,7 @@ import simulated_study as fake
 from squiggle_assets.science import nulls, rng
 from squiggle_assets.science.cells import ArmSeries, Schedule, arm_series, cells_of, schedule_from
 from squiggle_assets.science.envelope import standardise
-from squiggle_assets.science.nulls import observe, paired_across_arms, segments_of, turned_index, with_nulls
+from squiggle_assets.science.nulls import observe, segments_of, turned_index, with_nulls
 from squiggle_assets.science.simulation import Design, simulated_arm
 from squiggle_assets.science.spec import ConsensusSpec, DetectionSpec
 
@@ -192,21 +192,3 @@ def test_loud_boundaries_beat_the_shift_null_but_not_the_surrogates():
             found[name] += nulls.max_statistic_p(seen.best, null.best).min() < 0.05
     assert found["shift"] >= 3
     assert found["surrogate"] <= 1
-
-
-def test_pairing_keeps_what_arms_share_and_loses_what_one_arm_has():
-    shared, alone = {}, {}
-    for i, name in enumerate(("a", "b", "c", "d")):
-        series = simulated_arm(Design(), np.random.default_rng(i))
-        series.increments[:, 0, 30] += 6.0
-        shared[name] = observe(series, DETECTION, SPEC).strength
-        series = simulated_arm(Design(), np.random.default_rng(i))
-        if name == "a":
-            series.increments[:, 0, 30] += 6.0
-        alone[name] = observe(series, DETECTION, SPEC).strength
-    settings = {"steps_T": series.steps, "tau": 5.0, "min_support": 6, "num_draws": 40}
-    draws = np.random.default_rng(0)
-    assert (paired_across_arms(shared, rng=draws, **settings).count >= 1).all()
-    assert paired_across_arms(alone, rng=draws, **settings).count.mean() < 0.5
-    with pytest.raises(ValueError, match="at least 2 arms"):
-        paired_across_arms({"a": shared["a"]}, rng=draws, **settings)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
 
 from squiggle_assets.science.power import minimum_detectable
 from squiggle_assets.science.simulation import NOISES, Design, num_rejected, simulated_arm, simulated_outcome, studies
-from squiggle_assets.science.spec import ConsensusSpec
+from squiggle_assets.science.spec import ConsensusSpec, DetectionSpec
 
 FAST, USUAL = ConsensusSpec(draws_per_cell=10), ConsensusSpec(draws_per_cell=25)
 
@@ -59,6 +60,17 @@ def test_what_can_be_detected_before_anything_is_spent():
     assert found.smallest_q == pytest.approx(5 / 256)
     assert 1.0 < found.paired_difference < 1.3
     assert minimum_detectable(3, 101, 5, ConsensusSpec(), num_studies=2, draws_per_cell=6).smallest_q > 0.05
+
+
+def test_what_can_be_detected_depends_on_the_detector_and_the_cadence_of_the_study():
+    size = {"num_studies": 4, "draws_per_cell": 6}
+    usual = minimum_detectable(8, 101, 5, ConsensusSpec(), **size)
+    assert usual == minimum_detectable(8, 101, 5, ConsensusSpec(), detection=DetectionSpec(), capture_every=2, **size)
+    blind = minimum_detectable(8, 101, 5, ConsensusSpec(), detection=DetectionSpec(adaptive_k=1e6), **size)
+    assert math.isnan(blind.event_size) and blind[1:] == usual[1:]
+    # captures every 40 steps: a shift of one capture is beyond the 15 steps in which one event hides another
+    outcomes = [simulated_outcome(Design(capture_every=every), FAST, 3) for every in (2, 40)]
+    assert outcomes[0] != outcomes[1]
 
 
 def test_an_impossible_design_is_refused():

@@ -38,6 +38,8 @@ ROWS = [
     ({"smallest_p": 0.051}, "underpowered", "0.051"),
     ({"smallest_p": NAN}, "underpowered", "nan"),
     ({"floor": True}, "underpowered", "floor"),
+    ({"n_seeds": 4, "num_excluded": 1}, "underpowered", "4 seeds are left, fewer than 5, after 1 of the runs"),
+    ({"n_seeds": 5, "num_excluded": 3}, "supported", "5 seeds"),
     ({"interval": Interval(0.5, 2.5)}, "underpowered", "both no effect and the margin"),
     ({"interval": Interval(0.5, 2.5), "q_value": 0.6}, "underpowered", "both"),
     ({"interval": NO_INTERVAL}, "underpowered", "no interval"),
@@ -102,6 +104,7 @@ def test_every_verdict_says_why():
     [
         ({"alpha": 0.0}, "alpha"),
         ({"n_seeds": -1}, "-1"),
+        ({"num_excluded": -2}, "-2"),
         ({"margin": 0.5}, "wrong side"),
         ({"direction": "less"}, "wrong side"),
     ],

@@ -17,6 +17,8 @@ Direction = Literal["greater", "less", "two-sided"]
 
 MAX_EXACT = 16
 """Up to this many pairs every sign assignment is enumerated."""
+NUM_SAMPLED = 20_000
+"""Sign assignments that are drawn above that."""
 
 
 class SignFlip(NamedTuple):
@@ -70,7 +72,7 @@ def sign_flip(
 ) -> SignFlip:
     """Paired sign-flip permutation test of the mean difference.
 
-    Exact over all 2^n assignments up to MAX_EXACT pairs, else 20 000 draws of rng with the +1 rule. nan for no
+    Exact over all 2^n assignments up to MAX_EXACT pairs, else NUM_SAMPLED draws of rng with the +1 rule. nan for no
     pairs. ValueError on nan and on more than MAX_EXACT pairs without rng. Ties count as at least as extreme.
     """
     if np.isnan(differences).any():
@@ -83,13 +85,13 @@ def sign_flip(
     elif rng is None:
         raise ValueError(f"{num} pairs are too many to enumerate: pass rng")
     else:
-        drawn = rng.choice(np.array([-1.0, 1.0]), size=(20_000, num))
+        drawn = rng.choice(np.array([-1.0, 1.0]), size=(NUM_SAMPLED, num))
         means = np.concatenate([[differences.mean()], drawn @ differences / num])
     slack = 1e-12 * np.abs(differences).sum()
     upper, lower = (means >= means[0] - slack).mean(), (means <= means[0] + slack).mean()
     two = (np.abs(means) >= abs(means[0]) - slack).mean()
     p = {"greater": upper, "less": lower, "two-sided": two}[direction]
-    return SignFlip(float(means[0]), float(p), smallest_sign_flip_p(num, direction))
+    return SignFlip(float(means[0]), float(p), max(1 / len(means), smallest_sign_flip_p(num, direction)))
 
 
 def smallest_sign_flip_p(num: int, direction: Direction = "two-sided") -> float:
