@@ -66,6 +66,8 @@ def _baselines(step: Any, geometry: pl.DataFrame, manifest: pl.DataFrame) -> Map
     from squiggle_assets.science.exclusions import without_stopped
 
     whole = without_stopped(geometry, manifest)
+    if whole.is_empty():
+        return _nothing("baselines")
     return {"baselines": baselines_of(whole.partition_by("run_id"), step.scope.study.detection)}
 
 

@@ -7,7 +7,7 @@ Not here: the training loop (training), files (io_managers), where the targets a
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Literal
@@ -106,6 +106,17 @@ def load_adapter(adapted: Adapted, tensors: Mapping[str, Tensor]) -> None:
             raise ValueError(f"{name} has shape {tuple(tensors[name].shape)}, this model needs {tuple(place.shape)}")
     for name, place in places.items():
         place.copy_(tensors[name])
+
+
+@torch.no_grad()
+def clip(parameters: Sequence[nn.Parameter], limit: float) -> float:
+    """Scale the gradients down to this global norm where theirs is larger; returns the norm before."""
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    # one norm over everything, no products by 1: torch's own costs as much as the optimiser on many small matrices
+    norm = float(torch.linalg.vector_norm(torch.cat([gradient.flatten() for gradient in gradients])))
+    if norm > limit:
+        torch._foreach_mul_(gradients, limit / norm)
+    return norm
 
 
 def _places(adapted: Adapted) -> dict[str, nn.Parameter]:

@@ -81,9 +81,12 @@ def micro_batches(
     return [pack(table, rows[start : start + micro_batch], device) for start in range(0, len(rows), micro_batch)]
 
 
-def hidden(parts: Anatomy, batch: PackedBatch) -> Tensor:
-    """Final hidden states (n, d) of a packed batch; the model must be inside packed_attention."""
-    with packed_attention.rows(batch.lengths):
+def hidden(parts: Anatomy, batch: PackedBatch, *, supervised_only: bool = False) -> Tensor:
+    """Final hidden states (n, d) of a packed batch; the model must be inside packed_attention.
+
+    supervised_only: the states of positions that predict nothing may be anything (they are spared where possible).
+    """
+    with packed_attention.rows(batch.lengths, batch.supervised if supervised_only else None):
         return parts.body(batch.input_ids, position_ids=batch.position_ids)[0]
 
 
@@ -98,5 +101,5 @@ def loss_sum(parts: Anatomy, batch: PackedBatch) -> Tensor:
     Divide by the supervised tokens of the whole optimiser step: then the gradient is that of the mean over the
     effective batch, however it is cut into micro-batches.
     """
-    logits_mv = supervised_logits(parts, batch, hidden(parts, batch))
+    logits_mv = supervised_logits(parts, batch, hidden(parts, batch, supervised_only=True))
     return cross_entropy(logits_mv.float(), batch.targets, reduction="sum")

@@ -22,6 +22,7 @@ Bools = NDArray[np.bool_]
 SELECTED, SUPPRESSION, TOPK, PRE_WARMUP_CAP = "selected", "suppression", "topk", "pre_warmup_cap"
 FATES = ("", SELECTED, SUPPRESSION, TOPK, PRE_WARMUP_CAP)
 """What became of a point, by code: 0 is no candidate."""
+_CODES = {fate: np.int8(code) for code, fate in enumerate(FATES)}
 
 _BLOCK = 512
 """Series handled at a time: the working set stays in cache and memory does not grow with S."""
@@ -60,10 +61,17 @@ class _Hits:
     series: I64
     index: I64
     """Where in T each hit lies."""
+    slot: I64
+    """Where in S * H it lies."""
     size_of: F64
     """[S, H], -1 pads."""
     index_of: I64
     """[S, H], -1 pads."""
+
+    def pre_of(self, pre_T: Bools) -> Bools:
+        """[S, H] whether a hit lies at or before the end of warm-up."""
+        found: Bools = pre_T[self.index_of] & (self.index_of >= 0)
+        return found
 
 
 def upper_median(values: F64) -> F64:
@@ -126,7 +134,7 @@ def detect_peaks(
     for rows in _blocks(len(increments)):
         size_ST = np.abs(increments[rows]).astype(np.float64, copy=False)
         hits = _hits(size_ST, thresholds_of(size_ST, spec, min_threshold[rows]))
-        for peak_S, _ in _peaks(hits, steps, pre_T, spec):
+        for peak_S, _, _ in _peaks(hits, steps, pre_T, spec):
             found = np.flatnonzero(peak_S >= 0)
             selected_ST[rows.start + found, peak_S[found]] = True
     return selected_ST
@@ -183,19 +191,21 @@ def _hits(size_ST: F64, threshold_S: F64) -> _Hits:
     index = at - series * size_ST.shape[1]
     shape = len(size_ST), int(counts_S.max(initial=0))
     slot = np.arange(len(at)) - np.repeat(np.cumsum(counts_S) - counts_S, counts_S) + series * shape[1]
-    hits = _Hits(series, index, np.full(shape, -1.0), np.full(shape, -1))
+    hits = _Hits(series, index, slot, np.full(shape, -1.0), np.full(shape, -1))
     hits.size_of.ravel()[slot] = size_ST.ravel()[at]
     hits.index_of.ravel()[slot] = index
     return hits
 
 
-def _peaks(hits: _Hits, steps_T: NDArray[np.integer], pre_T: Bools, spec: DetectionSpec) -> Iterator[tuple[I64, bool]]:
-    """Greedy rounds: the index in T of the peak of each series or -1, [S], and whether it is a round of warm-up."""
+def _peaks(
+    hits: _Hits, steps_T: NDArray[np.integer], pre_T: Bools, spec: DetectionSpec
+) -> Iterator[tuple[I64, Bools, bool]]:
+    """Greedy rounds: index in T of each series' peak or -1, [S]; the hits near it, [S, H]; whether of warm-up."""
     if hits.size_of.size == 0:
         return
     rows = np.arange(len(hits.size_of))
     step_SH = np.where(hits.index_of >= 0, np.asarray(steps_T, dtype=np.float64)[hits.index_of], np.inf)
-    pre_SH = pre_T[hits.index_of] & (hits.index_of >= 0)
+    pre_SH = hits.pre_of(pre_T)
     pre_left_SH = np.where(pre_SH, hits.size_of, -1.0)
     post_left_SH = np.where(pre_SH, -1.0, hits.size_of)
     post_budget = max(1, spec.max_events_per_series - spec.max_pre_warmup)
@@ -205,30 +215,30 @@ def _peaks(hits: _Hits, steps_T: NDArray[np.integer], pre_T: Bools, spec: Detect
             found_S = left_SH[rows, best_S] > 0
             if not found_S.any():
                 break
-            yield np.where(found_S, hits.index_of[rows, best_S], -1), is_pre
             pivot_S = np.where(found_S, step_SH[rows, best_S], -np.inf)
             near_SH = np.abs(step_SH - pivot_S[:, None]) <= spec.peak_suppression_radius
+            yield np.where(found_S, hits.index_of[rows, best_S], -1), near_SH, is_pre
             np.copyto(left_SH, -1.0, where=near_SH)
             np.copyto(pre_left_SH, -1.0, where=near_SH)
 
 
 def _fates(
     hits: _Hits, steps_T: NDArray[np.integer], pre_T: Bools, spec: DetectionSpec
-) -> tuple[NDArray[np.int64], I64]:
+) -> tuple[NDArray[np.int8], NDArray[np.int32]]:
     """Code of the fate of each hit, and the index of the peak that suppressed it (else -1), in order of hits."""
-    steps = np.asarray(steps_T, dtype=np.float64)
-    step, pre = steps[hits.index], pre_T[hits.index]
-    by = np.full(len(hits.index), -1)
-    chosen = np.zeros(len(hits.index), dtype=bool)
-    for peak_S, is_pre in _peaks(hits, steps_T, pre_T, spec):
-        peak = peak_S[hits.series]
-        pivot_S = np.where(peak_S >= 0, steps[peak_S], np.inf)
-        near = np.abs(step - pivot_S[hits.series]) <= spec.peak_suppression_radius
-        np.copyto(by, peak, where=near & (by < 0) & (pre if is_pre else True))
-        chosen |= peak == hits.index
-    fate = np.where(pre, FATES.index(PRE_WARMUP_CAP), FATES.index(TOPK))
-    fate = np.where(by >= 0, FATES.index(SUPPRESSION), fate)
-    return np.where(chosen, FATES.index(SELECTED), fate), np.where(chosen, -1, by)
+    pre_SH = hits.pre_of(pre_T)
+    fate_SH = np.where(pre_SH, _CODES[PRE_WARMUP_CAP], _CODES[TOPK])
+    by_SH = np.full(pre_SH.shape, -1, dtype=np.int32)
+    for peak_S, near_SH, is_pre in _peaks(hits, steps_T, pre_T, spec):
+        first_SH = near_SH & (by_SH < 0)
+        if is_pre:
+            first_SH &= pre_SH
+        np.copyto(by_SH, peak_S[:, None], where=first_SH, casting="same_kind")
+    chosen_SH = by_SH == hits.index_of
+    np.copyto(fate_SH, _CODES[SUPPRESSION], where=by_SH >= 0)
+    np.copyto(fate_SH, _CODES[SELECTED], where=chosen_SH)
+    np.copyto(by_SH, -1, where=chosen_SH)
+    return fate_SH.ravel()[hits.slot], by_SH.ravel()[hits.slot]
 
 
 def _refuse_nonfinite(array: NDArray[np.floating], what: str) -> None:

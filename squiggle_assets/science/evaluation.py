@@ -52,7 +52,7 @@ class Evaluator:
         """Teacher-forced scores now; the model must be in eval mode and inside packed_attention."""
         losses, rights = [np.empty(0)], [np.empty(0, dtype=bool)]
         for batch in self._batches:
-            logits_mv = supervised_logits(self._parts, batch, hidden(self._parts, batch)).float()
+            logits_mv = supervised_logits(self._parts, batch, hidden(self._parts, batch, supervised_only=True)).float()
             losses.append(cross_entropy(logits_mv, batch.targets, reduction="none").double().cpu().numpy())
             rights.append((logits_mv.argmax(dim=-1) == batch.targets).cpu().numpy())
         loss, right = np.concatenate(losses), np.concatenate(rights)

@@ -47,7 +47,7 @@ def fast_lora(model: nn.Module) -> Iterator[int]:
     Layers of another kind or type (Conv1D, bfloat16, DoRA, dropout, several adapters) keep peft's path: merging in a
     narrow type would round small updates away.
     """
-    layers: list[Any] = [module for module in model.modules() if _eligible(module)]
+    layers: list[Any] = [module for module in model.modules() if eligible(module)]
     for layer in layers:
         layer.forward = _forward(layer)
     try:
@@ -57,7 +57,8 @@ def fast_lora(model: nn.Module) -> Iterator[int]:
             del layer.forward
 
 
-def _eligible(module: Any) -> bool:
+def eligible(module: Any) -> bool:
+    """Whether this is a plain float32 LoRA layer over a frozen nn.Linear."""
     if type(module) is not LoraLinear or module.active_adapters != ["default"] or module.merged:
         return False
     plain = type(module.base_layer) is nn.Linear and isinstance(module.lora_dropout["default"], nn.Identity)

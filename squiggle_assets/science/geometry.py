@@ -54,17 +54,8 @@ def spectra_of(captured: Mapping[str, NDArray[np.floating]]) -> dict[str, Spectr
     can tell from 0. All rows are used (earlier: 4096 of them at random).
     ValueError naming the tensor: not [rows >= 2, width], nan or inf, or no spread at all.
     """
-    centred = {name: _centred(name, matrix) for name, matrix in captured.items()}
-    grams = {name: x.T @ x if x.shape[0] > x.shape[1] else x @ x.T for name, x in centred.items()}
-    by_size: dict[int, list[str]] = {}
-    for name, gram in grams.items():
-        by_size.setdefault(len(gram), []).append(name)
-    found = {}
-    for names in by_size.values():
-        eigenvalues, eigenvectors = np.linalg.eigh(np.stack([grams[name] for name in names]))
-        for name, ascending, vectors in zip(names, eigenvalues, eigenvectors, strict=True):
-            found[name] = _spectrum(name, centred[name], ascending, vectors)
-    return {name: found[name] for name in captured}
+    # one matrix after the other: wide copies of all of them at once do not fit the cache
+    return {name: _spectrum(name, _centred(name, matrix)) for name, matrix in captured.items()}
 
 
 def effective_rank(values_r: F64) -> float:
@@ -190,12 +181,14 @@ def _centred(name: str, matrix: NDArray[np.floating]) -> F64:
     return x_nd
 
 
-def _spectrum(name: str, x_nd: F64, ascending: F64, vectors: F64) -> Spectrum:
+def _spectrum(name: str, x_nd: F64) -> Spectrum:
+    tall = x_nd.shape[0] > x_nd.shape[1]
+    ascending, vectors = np.linalg.eigh(x_nd.T @ x_nd if tall else x_nd @ x_nd.T)
     values = np.sqrt(np.clip(ascending[::-1], 0.0, None))
     if values[0] <= _FLOOR:
         raise ValueError(f"activations {name} do not vary over {len(x_nd)} rows: no spectrum (collapsed or padded?)")
     resolution = np.sqrt(np.finfo(np.float64).eps * max(x_nd.shape))
     k = min(TOP_K, int(np.count_nonzero(values > resolution * values[0])))
     leading = vectors[:, : -k - 1 : -1]
-    directions = leading if x_nd.shape[0] > x_nd.shape[1] else x_nd.T @ leading / values[:k]
+    directions = leading if tall else x_nd.T @ leading / values[:k]
     return Spectrum(values=np.maximum(values, _FLOOR), directions=np.ascontiguousarray(directions))

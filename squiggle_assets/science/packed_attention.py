@@ -23,12 +23,13 @@ from transformers import AttentionInterface
 
 NAME = "squiggle_packed"
 _LENGTHS: ContextVar[tuple[int, ...] | None] = ContextVar("lengths of the packed rows", default=None)
+_WANTED: ContextVar[Tensor | None] = ContextVar("positions whose last state is read", default=None)
 
 
 @contextmanager
 def packed_attention(model: Any) -> Iterator[None]:
     """Within: the transformers model attends by packed rows only; a forward outside `rows` is refused."""
-    AttentionInterface.register(NAME, _attend)
+    AttentionInterface.register(NAME, attend)
     before = model.config._attn_implementation
     model.set_attn_implementation(NAME)
     try:
@@ -38,16 +39,25 @@ def packed_attention(model: Any) -> Iterator[None]:
 
 
 @contextmanager
-def rows(lengths: Sequence[int]) -> Iterator[None]:
-    """Within: forwards are over one packed row (1, n), whose parts have these lengths; they sum to n."""
-    token = _LENGTHS.set(tuple(lengths))
+def rows(lengths: Sequence[int], wanted: Tensor | None = None) -> Iterator[None]:
+    """Within: forwards are over one packed row (1, n), whose parts have these lengths; they sum to n.
+
+    wanted: the positions whose state after the last block is read, None = all; at the others it may be anything.
+    """
+    tokens = _LENGTHS.set(tuple(lengths)), _WANTED.set(wanted)
     try:
         yield
     finally:
-        _LENGTHS.reset(token)
+        _LENGTHS.reset(tokens[0])
+        _WANTED.reset(tokens[1])
 
 
-def _attend(
+def wanted() -> Tensor | None:
+    """The positions named to `rows`."""
+    return _WANTED.get()
+
+
+def attend(
     module: Any,
     query_hnd: Tensor,
     key_hnd: Tensor,
@@ -57,6 +67,10 @@ def _attend(
     sliding_window: int | None = None,
     **_: Any,
 ) -> tuple[Tensor, None]:
+    """Causal attention within every row: queries, keys, values (1, h, n, d) -> (1, n, h, d), and no weights.
+
+    RuntimeError outside `rows`, with a mask, or if n is not the sum of the lengths.
+    """
     # signature and the leading dimension of 1 are those of transformers' attention interface
     lengths = _LENGTHS.get()
     if lengths is None or attention_mask is not None or query_hnd.shape[0] != 1 or sum(lengths) != query_hnd.shape[2]:

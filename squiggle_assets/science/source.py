@@ -12,8 +12,10 @@ truth), and a module that is used as a value counts whole.
 from __future__ import annotations
 
 import ast
+import gc
 import importlib.util
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -25,6 +27,7 @@ PACKAGES = ("squiggle_assets", "resources")
 """Packages whose code may shape a result."""
 PLUMBING = (
     "squiggle_assets.schemas",
+    "squiggle_assets.science.source",
     "squiggle_assets.assets.factory",
     "squiggle_assets.assets.identity",
     "squiggle_assets.assets.node",
@@ -64,13 +67,26 @@ def definitions(*targets: Target, packages: tuple[str, ...] = PACKAGES) -> tuple
     """
     found: dict[str, str] = {}
     todo = list(targets)
-    while todo:
-        target = todo.pop()
-        key = ":".join(target)
-        if key not in found:
-            found[key], named = _definition(*target)
-            todo += [(module, name) for module, name in named if _shapes(module, packages)]
+    with _no_collection():
+        while todo:
+            target = todo.pop()
+            key = ":".join(target)
+            if key not in found:
+                found[key], named = _definition(*target)
+                todo += [(module, name) for module, name in named if _shapes(module, packages)]
     return tuple(sorted(found.items()))
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Trees are many small objects: looking for garbage among them and all of Dagster would double the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 @cache
@@ -81,9 +97,8 @@ def _definition(module_name: str, name: str) -> tuple[str, frozenset[Target]]:
         own = {(module_name, each) for each in module.definitions}
         return sha256_text("\n".join(sorted(module.definitions))), frozenset(own | set(module.imports.values()))
     if name in module.definitions:
-        statements = (*module.definitions[name], *module.effects)
-        digest = sha256_text("\n".join(ast.dump(_bare(statement)) for statement in statements))
-        return digest, frozenset(target for statement in statements for target in _references(statement, module))
+        parts = [_statement(statement, module) for statement in (*module.definitions[name], *module.effects)]
+        return sha256_text("\n".join(text for text, _ in parts)), frozenset().union(*(named for _, named in parts))
     if name in module.imports:
         return sha256_text(":".join(module.imports[name])), frozenset([module.imports[name]])
     raise LookupError(f"{module_name} defines no {name!r}")
@@ -103,10 +118,19 @@ def _shapes(module: str, packages: tuple[str, ...]) -> bool:
     return module.partition(".")[0] in packages and not fixed
 
 
-def _references(statement: ast.stmt, module: _Module) -> Iterator[Target]:
-    """What a statement names: definitions of its own module, and of others through imports inside and above it."""
-    imports = dict(module.imports)
+def _statement(statement: ast.stmt, module: _Module) -> tuple[str, frozenset[Target]]:
+    """The statement as text without strings that only people read, and what it names; changes the tree in place."""
     nodes = list(ast.walk(statement))
+    for node in nodes:
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            body[:] = [part for part in body if not _is_text(part)]
+    return ast.dump(statement), frozenset(_references(nodes, module))
+
+
+def _references(nodes: list[ast.AST], module: _Module) -> Iterator[Target]:
+    """What the nodes name: definitions of their own module, and of others through imports inside and above them."""
+    imports = dict(module.imports)
     for node in nodes:
         if isinstance(node, ast.Import | ast.ImportFrom):
             imports |= _imported(node, module.name)
@@ -169,11 +193,12 @@ def _module(name: str) -> _Module:
     imports: dict[str, Target] = {}
     effects: list[ast.stmt] = []
     for statement in ast.parse(path.read_text(encoding="utf-8")).body:
-        inside = [node for node in ast.walk(statement) if isinstance(node, ast.Import | ast.ImportFrom)]
-        if isinstance(statement, ast.Import | ast.ImportFrom | ast.If) and inside:
+        if isinstance(statement, ast.Import | ast.ImportFrom | ast.If):
+            inside = [node for node in ast.walk(statement) if isinstance(node, ast.Import | ast.ImportFrom)]
             for node in inside:
                 imports |= _imported(node, name)
-            continue
+            if inside:
+                continue
         names = _bound(statement)
         for each in names:
             bound.setdefault(each, []).append(statement)
@@ -199,15 +224,6 @@ def _is_text(statement: ast.stmt) -> bool:
         and isinstance(statement.value, ast.Constant)
         and isinstance(statement.value.value, str)
     )
-
-
-def _bare(statement: ast.stmt) -> ast.stmt:
-    """The statement without strings that only people read; changes the tree in place."""
-    for node in ast.walk(statement):
-        body = getattr(node, "body", None)
-        if isinstance(body, list):
-            body[:] = [part for part in body if not _is_text(part)]
-    return statement
 
 
 @cache

@@ -27,6 +27,7 @@ from squiggle_assets.science.capture import Prober, ProbeRows
 from squiggle_assets.science.determinism import deterministic
 from squiggle_assets.science.evaluation import Evaluator, measure
 from squiggle_assets.science.fast_lora import fast_lora
+from squiggle_assets.science.llama_block import fast_blocks
 from squiggle_assets.science.packed_attention import packed_attention
 from squiggle_assets.science.policy import Policy
 from squiggle_assets.science.ports import Checkpoint, CheckpointStore, Progress, TensorSink, silent
@@ -134,7 +135,8 @@ class _Run:
                     parameter.data = parameter.data.to(torch.bfloat16)
         self.adapted.model.to(self.run.device)
         stack.enter_context(packed_attention(model))
-        stack.enter_context(fast_lora(self.adapted.model))
+        for faster in (fast_lora, fast_blocks):
+            stack.enter_context(faster(self.adapted.model))
         kind = torch.device(self.run.device).type
         # the cache of narrow copies would outlive the update of what they are copies of
         stack.enter_context(torch.autocast(kind, dtype=torch.bfloat16, enabled=narrow, cache_enabled=False))
@@ -154,7 +156,7 @@ class _Run:
             self._checkpoint(step, checkpoints)
             progress(step, total, f"loss {self.log.losses[-1]:.3f}")
         if stopped is not None and stopped.controller != "non_finite":
-            self._measure(step, last=True)
+            self._measure(step, stopping=True)
         return self._result(step, stopped)
 
     def _start(self, checkpoints: CheckpointStore) -> int:
@@ -186,7 +188,7 @@ class _Run:
             part = loss_sum(self.adapted.parts, batch) / num_supervised
             part.backward()  # type: ignore[no-untyped-call]
             loss += part.item()
-        norm = float(torch.nn.utils.clip_grad_norm_(self.parameters, self.run.training.clip))
+        norm = adapters.clip(self.parameters, self.run.training.clip)
         rate, phase = self.plan.lr(step), self.run.policy.phase_at(step)[0]
         self.log.losses.append(loss)
         self.log.add(step, {"loss": loss, "lr": rate, "grad_norm": norm, "curriculum_phase": phase})
@@ -203,11 +205,12 @@ class _Run:
         self.log.num_supervised += num_supervised
         return None
 
-    def _measure(self, step: int, *, last: bool = False) -> None:
-        last = last or step == self.plan.total_steps
-        if step % self.run.training.eval_every == 0 or last:
+    def _measure(self, step: int, *, stopping: bool = False) -> None:
+        """What the cadence asks for, all at the last step; a run that stops adds what its cadence left out."""
+        last = step == self.plan.total_steps
+        if last or stopping != (step % self.run.training.eval_every == 0):
             self.log.add(step, measure(self.evaluators))
-        if step % self.run.probe.capture_every == 0 or last:
+        if last or stopping != (step % self.run.probe.capture_every == 0):
             captured = self.prober.capture()
             self.captures.put(step, captured.tensors)
             self.log.captured.append(step)

@@ -278,7 +278,9 @@ def test_a_loss_that_is_no_number_stops_the_run_and_says_why() -> None:
     assert math.isnan(values(result, "loss")[2])
 
 
-def test_a_diverging_run_is_stopped_only_if_a_limit_is_set() -> None:
+# at these limits the run stops at step 20 and 21: on a captured step and between two
+@pytest.mark.parametrize(("limit", "step"), [(0.8, 20), (1.0, 21)])
+def test_a_diverging_run_is_stopped_only_if_a_limit_is_set(limit: float, step: int) -> None:
     # the rate jumps: 24 calm steps fill the window of 20, then the loss is that of nonsense
     spec = replace(TRAINING, total_steps=40, lr=1e-4, eval_every=40)
     run = inputs(spec)
@@ -289,14 +291,16 @@ def test_a_diverging_run_is_stopped_only_if_a_limit_is_set() -> None:
     free = train(run, checkpoints=Memory(), captures=Memory())
     assert not free.summary["stopped_early"] and free.controller_decisions.is_empty()
     memory = Memory()
-    stopped = train(replace(run, training=replace(spec, divergence_z=1.0)), checkpoints=memory, captures=memory)
+    stopped = train(replace(run, training=replace(spec, divergence_z=limit)), checkpoints=memory, captures=memory)
     decisions = stopped.controller_decisions
     last = decisions.row(-1, named=True)
-    assert last["decision"] == "stop" and last["value"] > 1.0
+    assert last["decision"] == "stop" and last["value"] > limit and last["step"] == step
     assert decisions["step"].to_list() == list(range(20, last["step"] + 1))
-    assert (decisions["value"][:-1] <= 1.0).all()
+    assert (decisions["value"][:-1] <= limit).all()
     assert stopped.summary["num_updates"] == last["step"] < 40
-    # the state it stopped in is captured and validated
+    # the state it stopped in is captured and validated, once
+    assert not stopped.scalars.select("step", "metric").is_duplicated().any()
+    assert len(set(stopped.capture_steps)) == len(stopped.capture_steps) == stopped.summary["num_captures"]
     assert max(memory.steps) == last["step"] == max(values(stopped, "val_random_loss"))
 
 
