@@ -9,39 +9,50 @@ import dagster as dg
 
 from partitions.dimensions import seed_dimension
 from partitions.keys import seed_key, seed_of
-from squiggle_assets.science.spec import Profile, Study
+from squiggle_assets.science.spec import CONFIRMATION, Profile, Roster, Study
 
 
-def wanted_seeds(study: Study, profile: Profile) -> tuple[int, ...]:
-    """The pre-registered seeds a profile uses; ValueError when it wants more than the study registered."""
-    if profile.num_seeds > len(study.seeds):
-        raise ValueError(
-            f"profile {profile.name} wants {profile.num_seeds} seeds, study {study.name} registers {len(study.seeds)}"
-        )
-    return study.seeds[: profile.num_seeds]
+def wanted_seeds(study: Study, profile: Profile) -> Roster:
+    """The pre-registered seeds a profile uses, fresh ones only for a study with follow-up arms.
+
+    ValueError when the profile wants more than the study registered.
+    """
+    wanted = {"seeds": study.seeds, "fresh seeds": study.fresh_seeds if study.followups else ()}
+    for what, there in wanted.items():
+        if profile.num_seeds > len(there) and (what == "seeds" or study.followups):
+            raise ValueError(
+                f"profile {profile.name} wants {profile.num_seeds} {what}, study {study.name} registers {len(there)}"
+            )
+    return Roster(*(there[: profile.num_seeds] for there in wanted.values()))
 
 
-def registered_seeds(study: Study, instance: dg.DagsterInstance) -> tuple[int, ...]:
+def registered_seeds(study: Study, instance: dg.DagsterInstance) -> Roster:
     """Seeds on this instance, sorted as numbers."""
-    return tuple(sorted(seed_of(key) for key in instance.get_dynamic_partitions(seed_dimension(study))))
+    return Roster(*(_registered(study, instance, wave) for wave in ("", CONFIRMATION)))
 
 
-def add_seeds(study: Study, instance: dg.DagsterInstance, seeds: tuple[int, ...]) -> tuple[int, ...]:
+def add_seeds(study: Study, instance: dg.DagsterInstance, seeds: tuple[int, ...], wave: str = "") -> tuple[int, ...]:
     """Register seeds that are not there yet; the new ones, in order. Bad keys are refused before any is added."""
     keys = [seed_key(seed) for seed in seeds]
-    there = set(registered_seeds(study, instance))
+    there = set(_registered(study, instance, wave))
     new = tuple(seed for seed in dict.fromkeys(seed_of(key) for key in keys) if seed not in there)
     if new:
-        instance.add_dynamic_partitions(seed_dimension(study), [seed_key(seed) for seed in new])
+        instance.add_dynamic_partitions(seed_dimension(study, wave), [seed_key(seed) for seed in new])
     return new
 
 
 def sync(study: Study, profile: Profile, instance: dg.DagsterInstance) -> tuple[int, ...]:
     """Bring the roster up to the study's value; the seeds that were added."""
-    return add_seeds(study, instance, wanted_seeds(study, profile))
+    wanted = wanted_seeds(study, profile)
+    fresh = add_seeds(study, instance, wanted.fresh, CONFIRMATION)
+    return add_seeds(study, instance, wanted.seeds) + fresh
 
 
 def next_seeds(study: Study, instance: dg.DagsterInstance, num: int) -> tuple[int, ...]:
     """The next pre-registered seeds that are not on the instance yet (fewer when the roster is used up)."""
-    there = set(registered_seeds(study, instance))
+    there = set(registered_seeds(study, instance).seeds)
     return tuple(seed for seed in study.seeds if seed not in there)[:num]
+
+
+def _registered(study: Study, instance: dg.DagsterInstance, wave: str) -> tuple[int, ...]:
+    return tuple(sorted(seed_of(key) for key in instance.get_dynamic_partitions(seed_dimension(study, wave))))

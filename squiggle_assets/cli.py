@@ -70,7 +70,7 @@ def _run(session: Any, selection: Any) -> bool:
     summary = engine.run(
         session.graph,
         session.profile,
-        session.seeds,
+        session.roster,
         session.store,
         selection=selection,
         environment=session.workspace.environment,
@@ -193,7 +193,7 @@ def seeds_add(
 
     with _session(study, profile, items) as session:
         new = add_seeds(session.study, session.instance, tuple(seed_of(seed) for seed in seeds))
-        console.print(f"added {list(new)}; registered {list(session.seeds)}", highlight=False)
+        console.print(f"added {list(new)}; registered {list(session.roster.seeds)}", highlight=False)
 
 
 @app.command()

@@ -22,7 +22,7 @@ def test_the_roster_sensor_runs_by_default_and_registers_the_profile_s_seeds(def
     assert sensor.default_status == dg.DefaultSensorStatus.RUNNING
     with dg.DagsterInstance.local_temp() as instance:
         sensor.evaluate_tick(dg.build_sensor_context(instance=instance))
-        assert len(registered_seeds(STUDY, instance)) == profiles.load("demo").num_seeds
+        assert len(registered_seeds(STUDY, instance).seeds) == profiles.load("demo").num_seeds
 
 
 def test_the_growth_schedule_is_off_adds_the_next_seeds_and_backfills_every_arm(definitions: dg.Definitions) -> None:
@@ -33,7 +33,7 @@ def test_the_growth_schedule_is_off_adds_the_next_seeds_and_backfills_every_arm(
         context = dg.build_schedule_context(instance=instance, repository_def=definitions.get_repository_def())
         tick = schedule.evaluate_tick(context)
         new = STUDY.seeds[8 : 8 + GROW_BY]
-        assert set(new) <= set(registered_seeds(STUDY, instance))
+        assert set(new) <= set(registered_seeds(STUDY, instance).seeds)
         (backfill,) = instance.get_backfills()
         assert tick.skip_message is not None
         assert backfill.backfill_id in tick.skip_message

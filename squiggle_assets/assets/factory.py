@@ -14,7 +14,7 @@ import polars as pl
 import partitions.dimensions as dimensions
 from io_managers.provenance import origin_tags
 from io_managers.store import Store
-from partitions.mappings import mapping
+from partitions.mappings import Place, mapping
 from partitions.rosters import registered_seeds
 from squiggle_assets.assets.identity import Identity, identify, origin
 from squiggle_assets.assets.node import Graph, Input, Node, Out, Partition, Scope
@@ -49,8 +49,8 @@ class Step:
 def partitions_of(graph: Graph, node: Node) -> dg.PartitionsDefinition | None:
     """The partitions definition of a node's grain."""
     if node.grain == "run":
-        return dimensions.runs(graph.study)
-    return dimensions.arms(graph.study) if node.grain == "arm" else None
+        return dimensions.runs(graph.study, node.wave)
+    return dimensions.arms(graph.study, node.wave) if node.grain == "arm" else None
 
 
 def partition_of(context: dg.AssetExecutionContext, node: Node) -> Partition:
@@ -63,7 +63,7 @@ def partition_of(context: dg.AssetExecutionContext, node: Node) -> Partition:
 
 def object_name(node: Node, out: Out, at: Partition) -> str:
     """Name inside the object: tables of a run carry the arm they are stamped with."""
-    return f"{out.name}.{at.arm}" if node.spec is not None and out.kind == "table" else out.name
+    return f"{out.short}.{at.arm}" if node.spec is not None and out.kind == "table" else out.short
 
 
 def run_checks(out: Out, value: Any, scope: Scope) -> tuple[CheckOutcome, ...]:
@@ -101,7 +101,7 @@ def check_result(key: dg.AssetKey, outcome: CheckOutcome) -> dg.AssetCheckResult
 def restamped(store: Store, node: Node, out: Out, identity: Identity, at: Partition) -> pl.DataFrame | None:
     """A table of an existing run that was stamped for another arm, stamped for this one; None if there is none."""
     for name in store.names(identity.object_id):
-        if name.startswith(f"{out.name}."):
+        if name.startswith(f"{out.short}."):
             ref = store.find(identity.object_id, name)
             found = None if ref is None else store.look(ref)
             if isinstance(found, pl.DataFrame):
@@ -115,12 +115,12 @@ def _found(step: Step, node: Node) -> dict[str, Any] | None:
     values: dict[str, Any] = {}
     for out in node.outs:
         if store.find(identity.object_id, object_name(node, out, at)) is not None:
-            values[out.name] = None
+            values[out.short] = None
             continue
         again = restamped(store, node, out, identity, at) if node.spec is not None and out.kind == "table" else None
         if again is None:
             return None
-        values[out.name] = again
+        values[out.short] = again
     return values
 
 
@@ -142,18 +142,19 @@ def _progress(context: dg.AssetExecutionContext, workspace: Any, node: Node, at:
 def _outputs(context: Any, graph: Graph, node: Node, inputs: Mapping[str, Any]) -> Iterator[Any]:
     resources = context.resources
     store: Store = resources.workspace.store
-    seeds = registered_seeds(graph.study, context.instance)
+    roster = registered_seeds(graph.study, context.instance)
     at = partition_of(context, node)
-    scope = Scope(study=graph.study, profile=resources.workspace.profile, partition=at, num_seeds=len(seeds))
+    profile, num_seeds = resources.workspace.profile, len(roster.of(node.wave))
+    scope = Scope(study=graph.study, profile=profile, partition=at, num_seeds=num_seeds)
     if node.grain != "run":
         # A fan-in takes whatever pointers there are: it must not mix runs of now with runs of before.
-        behind = States(graph, scope.profile, seeds, store).behind(node, at)
+        behind = States(graph, scope.profile, roster, store).behind(node, at)
         if behind is not None:
             raise dg.Failure(
                 f"{node.name} [{at}] is not made: {behind}. Make that first (`squiggle run {graph.study.name}` does)",
                 allow_retries=False,
             )
-    identity = identify(graph, node, scope, seeds, store)
+    identity = identify(graph, node, scope, roster, store)
     _assert_loaded(identity, {**resources.tables.opened, **resources.handles.opened})
     facts: dict[str, Any] = {}
     step = Step(
@@ -174,7 +175,7 @@ def _outputs(context: Any, graph: Graph, node: Node, inputs: Mapping[str, Any]) 
         if node.figures is not None and not reused:
             facts |= node.figures(values, scope)
         for out in node.outs:
-            yield from _hand_over(context, graph, node, out, step, values[out.name], reused)
+            yield from _hand_over(context, graph, node, out, step, values[out.short], reused)
         if node.cleanup is not None:
             node.cleanup(step)
 
@@ -203,7 +204,7 @@ def _hand_over(
         checks=outcomes,
         metadata={**step.facts, "reused": reused},
     )
-    yield dg.Output(product, output_name=out.name, tags=origin_tags(product.origin))
+    yield dg.Output(product, output_name=_dagster_name(out.name), tags=origin_tags(product.origin))
     key = dg.AssetKey(list(graph.key(out.name)))
     for outcome in outcomes:
         yield check_result(key, outcome)
@@ -226,12 +227,17 @@ def _waits(graph: Graph, node: Node) -> bool:
 
 
 def _asset_in(graph: Graph, node: Node, entry: Input) -> dg.AssetIn:
-    grain = graph.makers[entry.asset].grain
+    maker = graph.makers[entry.asset]
     return dg.AssetIn(
         key=dg.AssetKey(list(graph.key(entry.asset))),
-        partition_mapping=mapping(grain, node.grain, entry.arm),
+        partition_mapping=mapping(graph.study, Place(maker.grain, maker.wave), Place(node.grain, node.wave), entry.arm),
         dagster_type=_LOADED[entry.load],
     )
+
+
+def _dagster_name(name: str) -> str:
+    """As Dagster allows names of ops and outputs: letters, digits and '_'."""
+    return name.replace("/", "__").replace("-", "_").replace(".", "_")
 
 
 def asset_of(graph: Graph, node: Node) -> dg.AssetsDefinition:
@@ -243,9 +249,9 @@ def asset_of(graph: Graph, node: Node) -> dg.AssetsDefinition:
 
     prefix = "" if node.grain == "shared" else f"{graph.study.name}__"
     return dg.multi_asset(
-        name=f"{prefix}{node.name}".replace("-", "_").replace(".", "_"),
+        name=_dagster_name(f"{prefix}{node.name}"),
         outs={
-            out.name: dg.AssetOut(
+            _dagster_name(out.name): dg.AssetOut(
                 key=dg.AssetKey(list(graph.key(out.name))),
                 io_manager_key=_IO[out.kind],
                 description=out.description,

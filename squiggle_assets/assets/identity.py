@@ -7,7 +7,7 @@ Not here: making anything (assets.factory) or choosing what to make (run_plan).
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,6 +19,7 @@ from io_managers.store import Store
 from squiggle_assets.assets.node import Graph, Node, Out, Partition, Scope
 from squiggle_assets.schemas.handles import Origin
 from squiggle_assets.science.canonical import canonical_json, sha256_json
+from squiggle_assets.science.spec import Roster
 
 State = Literal["current", "stale", "missing", "refused", "waiting"]
 
@@ -59,21 +60,21 @@ def _name(graph: Graph, asset: str, at: Partition) -> str:
 
 
 def input_pointers(
-    graph: Graph, node: Node, at: Partition, seeds: Sequence[int], store: Store
+    graph: Graph, node: Node, at: Partition, roster: Roster, store: Store
 ) -> dict[str, list[tuple[str, Pointer | None]]]:
     """Argument -> [(name of the partition, its pointer or None)] for everything a partition rests on."""
     found: dict[str, list[tuple[str, Pointer | None]]] = {}
     for argument, entry in node.inputs.items():
         found[argument] = [
             (_name(graph, entry.asset, p), store.pointer(graph.path(entry.asset), p.arm, p.seed))
-            for p in graph.feeds(node, entry, at, seeds)
+            for p in graph.feeds(node, entry, at, roster)
         ]
     return found
 
 
-def identify(graph: Graph, node: Node, scope: Scope, seeds: Sequence[int], store: Store) -> Identity:
+def identify(graph: Graph, node: Node, scope: Scope, roster: Roster, store: Store) -> Identity:
     """The identity of one partition of a node; MissingInputError names every input that is not there."""
-    pointers = input_pointers(graph, node, scope.partition, seeds, store)
+    pointers = input_pointers(graph, node, scope.partition, roster, store)
     absent = [name for pairs in pointers.values() for name, pointer in pairs if pointer is None]
     if absent:
         shown = ", ".join(absent[:8]) + (f" and {len(absent) - 8} more" if len(absent) > 8 else "")
@@ -120,7 +121,7 @@ def origin(graph: Graph, asset: str, identity: Identity, scope: Scope, dagster_r
     )
 
 
-def state(graph: Graph, node: Node, scope: Scope, seeds: Sequence[int], store: Store) -> State:
+def state(graph: Graph, node: Node, scope: Scope, roster: Roster, store: Store) -> State:
     """Where one partition of a node stands, from pointers alone.
 
     current: every output points at the object it should be, and that is there. stale: it points at another one (an
@@ -130,7 +131,7 @@ def state(graph: Graph, node: Node, scope: Scope, seeds: Sequence[int], store: S
     at = scope.partition
     mine = [store.pointer(graph.path(out.name), at.arm, at.seed) for out in node.outs]
     try:
-        wanted = identify(graph, node, scope, seeds, store).object_id
+        wanted = identify(graph, node, scope, roster, store).object_id
     except MissingInputError:
         return "waiting" if all(p is None for p in mine) else "stale"
     if any(pointer is None or not store.path(pointer.ref).exists() for pointer in mine):
@@ -147,7 +148,7 @@ def _judged(graph: Graph, out: Out, pointer: Pointer) -> bool:
     """Whether the checks and the table model of now are those that looked at what the pointer points at."""
     if {check.name: check.version for check in pointer.checks} != out.check_versions:
         return False
-    model = graph.tables.get(out.name) if out.kind == "table" else None
+    model = graph.tables.get(out.short) if out.kind == "table" else None
     return model is None or pointer.ref.schema_sha256 == schema_sha256(model)
 
 

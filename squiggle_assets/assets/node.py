@@ -7,7 +7,7 @@ Not here: Dagster objects (assets.factory), identities of what is in the store (
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from typing import Any, Literal, NamedTuple
 
@@ -15,9 +15,10 @@ from squiggle_assets.schemas.base import Table
 from squiggle_assets.schemas.handles import CheckOutcome
 from squiggle_assets.schemas.tables import TABLES
 from squiggle_assets.science.source import code_version
-from squiggle_assets.science.spec import Profile, Study
+from squiggle_assets.science.spec import Profile, Roster, Study
 
 Grain = Literal["shared", "study", "arm", "run"]
+"""In a later wave 'arm' is a follow-up arm and 'run' a replay."""
 Load = Literal["scan", "frame", "handle", "handles"]
 
 
@@ -44,7 +45,7 @@ class Scope:
     profile: Profile
     partition: Partition = NOWHERE
     num_seeds: int = 0
-    """Registered seeds of the study when the step started."""
+    """Registered seeds of the node's wave when the step started."""
 
     @property
     def arm(self) -> str:
@@ -66,7 +67,7 @@ class Input:
     """One argument of a node's compute function."""
 
     asset: str
-    """Name of the table or handle."""
+    """Name of the table or handle; <wave>/<name> for one of a later wave."""
     load: Load = "scan"
     """scan: LazyFrame over one or many partitions; frame: DataFrame; handle: one Handle;
     handles: dict 'arm|seed' -> Handle."""
@@ -87,12 +88,18 @@ class Out:
     """One table or handle that a node makes."""
 
     name: str
+    """Table or handle; <wave>/<name> in a later wave."""
     kind: Literal["table", "handle"] = "table"
     description: str = ""
     checks: tuple[tuple[str, bool, Check], ...] = ()
     """(name, blocking, function of (value, scope))."""
     tags: tuple[str, ...] = ()
     """Dagster kinds beside the storage format."""
+
+    @property
+    def short(self) -> str:
+        """The name without its wave: the key in what compute returns, and the name of the table's model."""
+        return self.name.rpartition("/")[2]
 
     @property
     def check_versions(self) -> dict[str, str]:
@@ -108,7 +115,7 @@ class Node:
     outs: tuple[Out, ...]
     grain: Grain
     compute: Callable[..., Mapping[str, Any]]
-    """(step, **inputs) -> {output name: frame | HandleDraft | None}; None: a sink already stored it."""
+    """(step, **inputs) -> {output's short name: frame | HandleDraft | None}; None: a sink already stored it."""
     inputs: Mapping[str, Input] = field(default_factory=dict)
     params: Callable[[Scope], Any] = lambda scope: None
     """Everything beside inputs and code that the result depends on, as plain JSON."""
@@ -118,6 +125,8 @@ class Node:
     spec_rows: tuple[str, ...] = ()
     """Inputs whose first row the spec needs."""
     group: str = "study"
+    wave: str = ""
+    """'' (discovery), 'followup' or 'confirmation': which arms and seeds the partitions are."""
     pool: str | None = None
     figures: Callable[[Mapping[str, Any], Scope], Mapping[str, Any]] | None = None
     """(outputs, scope) -> extra metadata: numbers or markdown plots."""
@@ -136,6 +145,21 @@ class Node:
     def out(self, name: str) -> Out:
         """The output of that name."""
         return next(out for out in self.outs if out.name == name)
+
+
+def in_wave(nodes: Sequence[Node], wave: str) -> tuple[Node, ...]:
+    """The same nodes once more in a later wave: what they make among themselves they also read there."""
+    own = {out.name for node in nodes for out in node.outs}
+
+    def moved(node: Node) -> Node:
+        inputs = {
+            argument: replace(entry, asset=f"{wave}/{entry.asset}") if entry.asset in own else entry
+            for argument, entry in node.inputs.items()
+        }
+        outs = tuple(replace(out, name=f"{wave}/{out.name}") for out in node.outs)
+        return replace(node, name=f"{wave}/{node.name}", outs=outs, inputs=inputs, wave=wave)
+
+    return tuple(moved(node) for node in nodes)
 
 
 @dataclass(frozen=True)
@@ -165,7 +189,7 @@ class Graph:
 
     def key(self, asset: str) -> tuple[str, ...]:
         """Asset key parts: shared ones stand alone, the others under their study."""
-        return (asset,) if self.makers[asset].grain == "shared" else (self.study.name, asset)
+        return (asset,) if self.makers[asset].grain == "shared" else (self.study.name, *asset.split("/"))
 
     def path(self, asset: str) -> str:
         """Asset key joined by '/', as the store writes it."""
@@ -199,28 +223,34 @@ class Graph:
             above = [0 if node.before_spending else 1]
             for entry in node.inputs.values():
                 maker = self.makers[entry.asset]
-                together = maker.grain == node.grain and entry.arm is None
+                together = maker.grain == node.grain and maker.wave == node.wave and entry.arm is None
                 above.append(stage[maker.name] + (0 if together else 1))
             stage[node.name] = max(above)
         return stage
 
-    def partitions(self, grain: Grain, seeds: Sequence[int]) -> Iterator[Partition]:
-        """Every partition of a grain: arms in the study's order, seeds in the roster's."""
-        if grain in ("shared", "study"):
-            yield Partition()
-        elif grain == "arm":
-            yield from (Partition(arm.name) for arm in self.study.arms)
-        else:
-            yield from (Partition(arm.name, seed) for arm in self.study.arms for seed in seeds)
+    def arms(self, wave: str) -> tuple[str, ...]:
+        """Names of a wave's arms, in the study's order."""
+        return tuple(arm.name for arm in (self.study.followups if wave else self.study.arms))
 
-    def feeds(self, node: Node, entry: Input, at: Partition, seeds: Sequence[int]) -> tuple[Partition, ...]:
+    def partitions(self, node: Node, roster: Roster) -> Iterator[Partition]:
+        """Every partition of a node: arms in the study's order, seeds in the roster's."""
+        if node.grain in ("shared", "study"):
+            yield Partition()
+        elif node.grain == "arm":
+            yield from (Partition(arm) for arm in self.arms(node.wave))
+        else:
+            yield from (Partition(arm, seed) for arm in self.arms(node.wave) for seed in roster.of(node.wave))
+
+    def feeds(self, node: Node, entry: Input, at: Partition, roster: Roster) -> tuple[Partition, ...]:
         """Which partitions of an input a partition of a node rests on, sorted by arm order and seed."""
-        grain = self.makers[entry.asset].grain
-        if grain in ("shared", "study"):
+        maker = self.makers[entry.asset]
+        if maker.grain in ("shared", "study"):
             return (Partition(),)
         arm = entry.arm if entry.arm is not None else at.arm
-        arms = [a.name for a in self.study.arms] if arm is None else [arm]
-        if grain == "arm":
+        if arm is not None and entry.arm is None and node.wave and not maker.wave:
+            arm = self.study.followup(arm).parent
+        arms = self.arms(maker.wave) if arm is None else (arm,)
+        if maker.grain == "arm":
             return tuple(Partition(name) for name in sorted(arms))
-        chosen = [at.seed] if node.grain == "run" and entry.arm is None else sorted(seeds)
+        chosen = [at.seed] if node.grain == "run" and entry.arm is None else sorted(roster.of(maker.wave))
         return tuple(Partition(name, seed) for name in sorted(arms) for seed in chosen)

@@ -40,14 +40,13 @@ def shared_names(graphs: Sequence[Graph]) -> frozenset[str]:
 
 def rosters(graphs: Sequence[Graph], instance: dg.DagsterInstance) -> list[Roster]:
     """What counts in each study on this instance."""
-    return [
-        Roster(
-            study=graph.study.name,
-            arms=frozenset(arm.name for arm in graph.study.arms),
-            seeds=frozenset(registered_seeds(graph.study, instance)),
-        )
-        for graph in graphs
-    ]
+    found = []
+    for graph in graphs:
+        registered = registered_seeds(graph.study, instance)
+        for wave in dict.fromkeys(node.wave for node in graph.ordered):
+            name = "/".join(part for part in (graph.study.name, wave) if part)
+            found.append(Roster(study=name, arms=frozenset(graph.arms(wave)), seeds=frozenset(registered.of(wave))))
+    return found
 
 
 def _upstream_keys(name: str, graphs: Sequence[Graph]) -> list[dg.AssetKey]:

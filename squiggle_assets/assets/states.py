@@ -5,19 +5,19 @@ Here: states over a graph, remembered for one look. Not here: identities (assets
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from io_managers.store import Store
 from squiggle_assets.assets.identity import State, state
 from squiggle_assets.assets.node import Graph, Node, Partition, Scope
-from squiggle_assets.science.spec import Profile
+from squiggle_assets.science.spec import Profile, Roster
 
 
 class States:
     """One look at a workspace; make another after anything was made."""
 
-    def __init__(self, graph: Graph, profile: Profile, seeds: Sequence[int], store: Store) -> None:
-        self._graph, self._profile, self._seeds, self._store = graph, profile, tuple(seeds), store
+    def __init__(self, graph: Graph, profile: Profile, roster: Roster, store: Store) -> None:
+        self._graph, self._profile, self._roster, self._store = graph, profile, roster, store
         self._own: dict[tuple[str, Partition], State] = {}
         self._behind: dict[tuple[str, Partition], str | None] = {}
 
@@ -25,8 +25,9 @@ class States:
         """State of a partition against its inputs as they are now, whatever those rest on."""
         key = (node.name, at)
         if key not in self._own:
-            scope = Scope(study=self._graph.study, profile=self._profile, partition=at, num_seeds=len(self._seeds))
-            self._own[key] = state(self._graph, node, scope, self._seeds, self._store)
+            num_seeds = len(self._roster.of(node.wave))
+            scope = Scope(study=self._graph.study, profile=self._profile, partition=at, num_seeds=num_seeds)
+            self._own[key] = state(self._graph, node, scope, self._roster, self._store)
         return self._own[key]
 
     def behind(self, node: Node, at: Partition) -> str | None:
@@ -44,7 +45,7 @@ class States:
     def _reasons(self, node: Node, at: Partition) -> Iterator[str]:
         for entry in node.inputs.values():
             maker = self._graph.makers[entry.asset]
-            for fed in self._graph.feeds(node, entry, at, self._seeds):
+            for fed in self._graph.feeds(node, entry, at, self._roster):
                 own = self.own(maker, fed)
                 if own != "current":
                     yield f"{entry.asset} [{fed}] is {own}"

@@ -24,7 +24,7 @@ from resources.compute import ONE_THREAD
 from squiggle_assets.assets.node import NOWHERE, Graph
 from squiggle_assets.running import worker
 from squiggle_assets.running.plan import Selection, Task, stage_tasks, wanted_nodes
-from squiggle_assets.science.spec import Profile
+from squiggle_assets.science.spec import Profile, Roster
 
 _QUIET = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "TRANSFORMERS_VERBOSITY": "error"}
 
@@ -168,7 +168,7 @@ def sql_task(graph: Graph) -> Task:
 def run(
     graph: Graph,
     profile: Profile,
-    seeds: Sequence[int],
+    roster: Roster,
     store: Store,
     *,
     selection: Selection,
@@ -194,7 +194,7 @@ def run(
     try:
         with _display(console) as shown:
             for stage in stages:
-                tasks, stuck = stage_tasks(graph, nodes, stage, profile, seeds, store, selection)
+                tasks, stuck = stage_tasks(graph, nodes, stage, profile, roster, store, selection)
                 summary.stuck += stuck
                 if not tasks:
                     after_stage(stage)

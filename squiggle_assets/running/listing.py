@@ -66,9 +66,9 @@ def _finite(value: Any) -> Any:
 def status_rows(session: Session) -> Rows:
     """One row per asset: partitions by state."""
     rows = []
-    states = States(session.graph, session.profile, session.seeds, session.store)
+    states = States(session.graph, session.profile, session.roster, session.store)
     for node in session.graph.ordered:
-        counts = Counter(states.of(node, at) for at in session.graph.partitions(node.grain, session.seeds))
+        counts = Counter(states.of(node, at) for at in session.graph.partitions(node, session.roster))
         for out in node.outs:
             row = {"asset": out.name, "grain": node.grain, "partitions": sum(counts.values())}
             rows.append(row | {str(state): counts[state] for state in STATES})
@@ -80,8 +80,8 @@ def seed_rows(session: Session) -> Rows:
     node = session.graph.makers["run_manifest"]
     arms = session.study.arms
     rows = []
-    states = States(session.graph, session.profile, session.seeds, session.store)
-    for seed in session.seeds:
+    states = States(session.graph, session.profile, session.roster, session.store)
+    for seed in session.roster.seeds:
         current = sum(states.of(node, Partition(arm.name, seed)) == "current" for arm in arms)
         registered = "pre-registered" if seed in session.study.seeds else "added"
         rows.append({"seed": seed, "roster": registered, "arms": len(arms), "current": current})
@@ -127,7 +127,7 @@ def controls_hold(session: Session, console: Console) -> bool:
 
 def print_plan(session: Session, console: Console, selection: Selection) -> None:
     """What is about to run, where, and which arms are made because the chosen ones are judged by them."""
-    seeds = session.seeds
+    seeds = session.roster.seeds
     console.print(
         f"{session.study.name} at profile {session.profile.name}: {len(session.study.arms)} arms x {len(seeds)} seeds; "
         f"workspace {session.workspace.folder}",

@@ -11,7 +11,9 @@ from dataclasses import dataclass, replace
 from io_managers.store import Store
 from squiggle_assets.assets.node import Graph, Node, Partition
 from squiggle_assets.assets.states import States
-from squiggle_assets.science.spec import Profile
+from squiggle_assets.science.spec import Profile, Roster
+
+GRAINS = ("shared", "study", "arm", "run")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +86,7 @@ def stage_tasks(
     nodes: Sequence[Node],
     stage: int,
     profile: Profile,
-    seeds: Sequence[int],
+    roster: Roster,
     store: Store,
     selection: Selection,
 ) -> tuple[list[Task], list[tuple[str, str]]]:
@@ -94,15 +96,15 @@ def stage_tasks(
     and an unchanged one costs a pointer. The control arms come first: later stages of all arms rest on them.
     """
     here = [node for node in nodes if graph.stages[node.name] == stage]
-    states = States(graph, profile, seeds, store)
+    states = States(graph, profile, roster, store)
     tasks: list[Task] = []
     stuck: list[tuple[str, str]] = []
     first = {"placebo": 0, "baseline": 1}
-    for grain in ("shared", "study", "arm", "run"):
-        mine = [node for node in here if node.grain == grain]
-        if not mine:
-            continue
-        for at in graph.partitions(mine[0].grain, seeds):
+    alike: dict[tuple[str, str], list[Node]] = {}
+    for node in here:
+        alike.setdefault((node.grain, node.wave), []).append(node)
+    for (grain, _), mine in sorted(alike.items(), key=lambda item: GRAINS.index(item[0][0])):
+        for at in graph.partitions(mine[0], roster):
             if not selection.holds(at):
                 continue
             due, blocked = _due(graph, mine, at, states)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from io_managers.store import Store
 from squiggle_assets.assets.node import Graph
-from squiggle_assets.science.spec import Profile, Study
+from squiggle_assets.science.spec import Profile, Roster, Study
 from squiggle_assets.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ class Session:
         return self.workspace.profile
 
     @property
-    def seeds(self) -> tuple[int, ...]:
-        """Registered seeds, sorted."""
+    def roster(self) -> Roster:
+        """Registered seeds."""
         from partitions.rosters import registered_seeds
 
         return registered_seeds(self.study, self.instance)

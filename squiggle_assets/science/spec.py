@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
@@ -235,6 +235,39 @@ class Contrast:
     """Smallest difference that would matter, in units of the outcome."""
 
 
+FOLLOWUP, CONFIRMATION = "followup", "confirmation"
+"""Waves after the first: replays of a study's own runs, and of runs with seeds that took no part in the selection."""
+
+Condition = Literal["exact", "replace", "remove", "placebo", "late", "early"]
+
+
+class Roster(NamedTuple):
+    """Registered seeds of a study, sorted as numbers."""
+
+    seeds: tuple[int, ...]
+    fresh: tuple[int, ...] = ()
+    """Seeds of the confirmation wave."""
+
+    def of(self, wave: str) -> tuple[int, ...]:
+        """The seeds of a wave ('' is the first)."""
+        return self.fresh if wave == CONFIRMATION else self.seeds
+
+
+@dataclass(frozen=True, kw_only=True)
+class FollowUp:
+    """A follow-up arm: every run of the parent once more, with one edit of what it is trained on."""
+
+    parent: str
+    condition: Condition
+    draw: int = 0
+    """Which of several random edits (placebo)."""
+
+    @property
+    def name(self) -> str:
+        """<parent>.<condition>, with -<draw> from the second draw on."""
+        return f"{self.parent}.{self.condition}" + (f"-{self.draw + 1}" if self.draw else "")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Study:
     """An experiment: data, not code."""
@@ -250,6 +283,8 @@ class Study:
     contrasts: tuple[Contrast, ...]
     detection: DetectionSpec = DetectionSpec()
     consensus: ConsensusSpec = ConsensusSpec()
+    followups: tuple[FollowUp, ...] = ()
+    """Pre-registered follow-up arms; none = the study ends with its first wave."""
     plant_margin: float = 2.0
     """Robust standard deviations of the increments that a planted effect must exceed to be 'supported'."""
 
@@ -261,10 +296,26 @@ class Study:
             raise ValueError(f"study {self.name}: duplicated arm names in {names}")
         if len(set(self.seeds + self.fresh_seeds)) != len(self.seeds + self.fresh_seeds):
             raise ValueError(f"study {self.name}: duplicated seeds in rosters {self.seeds} + {self.fresh_seeds}")
+        followed = [followup.name for followup in self.followups]
+        if len(set(followed)) != len(followed) or set(followed) & set(names):
+            raise ValueError(f"study {self.name}: duplicated names of arms and follow-up arms in {names + followed}")
+        for followup in self.followups:
+            check_name(followup.name, "follow-up arm")
+            if followup.parent not in names:
+                raise ValueError(f"study {self.name}: follow-up of unknown arm {followup.parent!r}; arms are {names}")
         for contrast in self.contrasts:
             for name in (contrast.arm, contrast.against):
                 if name not in names:
                     raise ValueError(f"study {self.name}: contrast over unknown arm {name!r}; arms are {names}")
+
+    def followup(self, name: str) -> FollowUp:
+        """The follow-up arm of that name; ValueError lists the names there are."""
+        for followup in self.followups:
+            if followup.name == name:
+                return followup
+        raise ValueError(
+            f"study {self.name} has no follow-up arm {name!r}; there are {[each.name for each in self.followups]}"
+        )
 
     def arm(self, name: str) -> Arm:
         """The arm of that name; ValueError lists the names there are."""

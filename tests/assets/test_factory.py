@@ -24,6 +24,7 @@ from squiggle_assets.definitions import graph_of
 from squiggle_assets.running.plan import Selection, stage_tasks, wanted_nodes
 from squiggle_assets.schemas.base import Table, column
 from squiggle_assets.schemas.handles import CheckOutcome
+from squiggle_assets.science.spec import Roster
 from squiggle_assets.studies import study
 from squiggle_assets.workspace import Workspace
 
@@ -142,7 +143,7 @@ class Bench:
 
     def state(self, asset: str, at: Partition = NOWHERE) -> str:
         node = self.graph.makers[asset]
-        return States(self.graph, self.workspace.profile, (2, 10), self.workspace.store).of(node, at)
+        return States(self.graph, self.workspace.profile, Roster((2, 10)), self.workspace.store).of(node, at)
 
     def value(self, asset: str, at: Partition = NOWHERE) -> float:
         pointer = self.workspace.store.pointer(self.graph.path(asset), at.arm, at.seed)
@@ -234,7 +235,7 @@ def test_nothing_is_made_from_a_mixture_of_old_and_new_runs(bench: Bench) -> Non
     assert "trained [iid|10] is stale" in error_of(result)
     assert bench.value("total", Partition("iid")) == 16.0
     nodes = wanted_nodes(bench.graph, None)
-    args = (bench.workspace.profile, (2, 10), bench.workspace.store, Selection(arms=frozenset({"iid"})))
+    args = (bench.workspace.profile, Roster((2, 10)), bench.workspace.store, Selection(arms=frozenset({"iid"})))
     due, stuck = stage_tasks(bench.graph, nodes, 3, *args)
     assert due == []
     assert [why for what, why in stuck if what == "total [iid]"] == ["trained [iid|10] is stale"]
@@ -287,7 +288,7 @@ def test_the_plan_holds_what_is_due_with_controls_first_and_names_what_is_stuck(
     store, profile = bench.workspace.store, bench.workspace.profile
 
     def tasks(stage: int, selection: Selection) -> tuple[list[str], list[str]]:
-        due, stuck = stage_tasks(bench.graph, nodes, stage, profile, (2, 10), store, selection)
+        due, stuck = stage_tasks(bench.graph, nodes, stage, profile, Roster((2, 10)), store, selection)
         return [str(task) for task in due], [what for what, _ in stuck]
 
     assert tasks(1, Selection()) == (["source [-]"], [])

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from squiggle_assets.assets.node import Graph, Input, Node, Out, Partition
+from squiggle_assets.science.spec import Roster
 from squiggle_assets.studies import study
 
 STUDY = study("curriculum_ab")
@@ -51,18 +52,18 @@ def test_a_stage_ends_where_the_grain_changes_or_an_arm_is_fixed() -> None:
 
 def test_a_run_rests_on_its_own_arm_and_seed() -> None:
     at = Partition("iid", 2)
-    assert GRAPH.feeds(GEOMETRY, GEOMETRY.inputs["scalars"], at, [1, 2]) == (at,)
-    assert GRAPH.feeds(RUN, RUN.inputs["curriculum"], at, [1, 2]) == (Partition("iid"),)
-    assert GRAPH.feeds(EVENTS, EVENTS.inputs["base"], at, [1, 2]) == (Partition("placebo"),)
+    assert GRAPH.feeds(GEOMETRY, GEOMETRY.inputs["scalars"], at, Roster((1, 2))) == (at,)
+    assert GRAPH.feeds(RUN, RUN.inputs["curriculum"], at, Roster((1, 2))) == (Partition("iid"),)
+    assert GRAPH.feeds(EVENTS, EVENTS.inputs["base"], at, Roster((1, 2))) == (Partition("placebo"),)
 
 
 def test_an_arm_rests_on_all_its_seeds_as_numbers_in_order() -> None:
-    fed = GRAPH.feeds(CONSENSUS, CONSENSUS.inputs["events"], Partition("iid"), [10, 2])
+    fed = GRAPH.feeds(CONSENSUS, CONSENSUS.inputs["events"], Partition("iid"), Roster((10, 2)))
     assert fed == (Partition("iid", 2), Partition("iid", 10))
 
 
 def test_a_study_rests_on_every_arm_and_seed() -> None:
-    fed = GRAPH.feeds(CLAIMS, CLAIMS.inputs["scalars"], Partition(), [1, 2])
+    fed = GRAPH.feeds(CLAIMS, CLAIMS.inputs["scalars"], Partition(), Roster((1, 2)))
     assert len(fed) == 2 * len(STUDY.arms)
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from partitions.dimensions import run_key, runs, seed_dimension
 from partitions.keys import arm_key, seed_key, seed_of
-from partitions.mappings import mapping
+from partitions.mappings import Place, mapping
 from partitions.rosters import add_seeds, next_seeds, registered_seeds, sync, wanted_seeds
 from squiggle_assets import profiles
 from squiggle_assets.studies import study
@@ -44,9 +44,9 @@ def test_run_keys_read_arm_then_seed_whatever_the_order_of_declaration() -> None
 def test_the_roster_is_brought_in_step_once_and_only_grows() -> None:
     demo = profiles.load("demo")
     with dg.DagsterInstance.ephemeral() as instance:
-        assert sync(STUDY, demo, instance) == wanted_seeds(STUDY, demo)
+        assert sync(STUDY, demo, instance) == wanted_seeds(STUDY, demo).seeds
         assert sync(STUDY, demo, instance) == ()
-        assert len(registered_seeds(STUDY, instance)) == 8
+        assert len(registered_seeds(STUDY, instance).seeds) == 8
         assert add_seeds(STUDY, instance, (42, 5_000_000)) == (5_000_000,)
         keys = runs(STUDY).get_partition_keys(dynamic_partitions_store=instance)
         assert len(keys) == len(STUDY.arms) * 9
@@ -55,7 +55,7 @@ def test_the_roster_is_brought_in_step_once_and_only_grows() -> None:
 def test_registered_seeds_are_sorted_as_numbers() -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         add_seeds(STUDY, instance, (10, 2, 100))
-        assert registered_seeds(STUDY, instance) == (2, 10, 100)
+        assert registered_seeds(STUDY, instance).seeds == (2, 10, 100)
 
 
 def test_one_bad_seed_keeps_the_good_ones_out_too() -> None:
@@ -75,6 +75,6 @@ def test_growth_takes_the_next_registered_seeds_and_ends_with_the_roster() -> No
 
 def test_mappings_nobody_has_run_are_refused() -> None:
     with pytest.raises(ValueError, match="no mapping"):
-        mapping("run", "elsewhere")
+        mapping(STUDY, Place("run"), Place("elsewhere"))
     with pytest.raises(ValueError, match="fixed arm"):
-        mapping("run", "run", "placebo")
+        mapping(STUDY, Place("run"), Place("run"), "placebo")
