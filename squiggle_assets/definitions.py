@@ -14,7 +14,7 @@ from io_managers.handles import handle_io_manager
 from io_managers.tables import table_io_manager
 from resources.compute_resource import ComputeResource
 from squiggle_assets import automation
-from squiggle_assets.assets import curriculum_study, shared, sql
+from squiggle_assets.assets import curriculum_study, shared, sql, trigger_study
 from squiggle_assets.assets.factory import assets_of
 from squiggle_assets.assets.node import Graph
 from squiggle_assets.schemas.tables import TABLES
@@ -26,7 +26,8 @@ from squiggle_assets.workspace import Workspace
 def graph_of(name: str) -> Graph:
     """The nodes of a study with the shared ones it stands on; ValueError lists the studies there are."""
     chosen = study(name)
-    return Graph(chosen, shared.nodes() + curriculum_study.nodes(chosen))
+    own = trigger_study.nodes(chosen) if chosen.followups else curriculum_study.nodes(chosen)
+    return Graph(chosen, shared.nodes() + own)
 
 
 def build(workspace: Workspace | None = None, **overrides: Any) -> dg.Definitions:

@@ -33,6 +33,8 @@ def _geometry(step: Any, captures: Handle) -> Mapping[str, pl.DataFrame]:
     from squiggle_assets.science.geometry import geometry_of
 
     scope = step.scope
+    if "probe_set_sha256" not in captures.meta:
+        return _nothing("geometry")
     frame = geometry_of(
         captures.steps(),
         arm=scope.arm,
@@ -44,7 +46,7 @@ def _geometry(step: Any, captures: Handle) -> Mapping[str, pl.DataFrame]:
 
 
 def _nothing(*names: str) -> Mapping[str, pl.DataFrame]:
-    """Empty tables of a run that a controller stopped before anything could change between its captures."""
+    """Empty tables: of a run that was stopped before anything could change between its captures, or not made at all."""
     from squiggle_assets.schemas.base import empty
     from squiggle_assets.schemas.tables import TABLES
 
@@ -88,18 +90,21 @@ def _events(
     }
 
 
+def geometry_node() -> Node:
+    """State descriptors of one run's captures."""
+    return Node(
+        name="geometry",
+        grain="run",
+        inputs={"captures": Input(asset="captures", load="handle")},
+        outs=(Out(name="geometry", description="State descriptors (layer A) of every capture, layer and probe set."),),
+        compute=_geometry,
+    )
+
+
 def nodes(study: Study) -> tuple[Node, ...]:
     """Geometry, dynamics, baselines and events; the placebo arm's baselines judge all arms."""
     return (
-        Node(
-            name="geometry",
-            grain="run",
-            inputs={"captures": Input(asset="captures", load="handle")},
-            outs=(
-                Out(name="geometry", description="State descriptors (layer A) of every capture, layer and probe set."),
-            ),
-            compute=_geometry,
-        ),
+        geometry_node(),
         Node(
             name="dynamics",
             grain="run",

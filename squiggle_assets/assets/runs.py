@@ -14,11 +14,12 @@ import polars as pl
 
 from squiggle_assets import checks
 from squiggle_assets.assets.node import Input, Node, Out, Scope
-from squiggle_assets.assets.policies import items_of, policy_of
+from squiggle_assets.assets.policies import items_of, policy_of, template_digests
 from squiggle_assets.science.canonical import canonical_json, sha256_json
 
 if TYPE_CHECKING:
     from squiggle_assets.schemas.handles import Handle
+    from squiggle_assets.science.replay import Draws
 
 RUN_THREADS = 1
 """Threads of one run: a fixed number, because sums of floats depend on it; more runs at once are more workers."""
@@ -29,12 +30,17 @@ _PROBES = {"a": "probe_a", "b": "probe_b"}
 
 
 def _spec(scope: Scope, inputs: Mapping[str, Any], rows: Mapping[str, Any]) -> dict[str, Any]:
+    return spec_of(scope, inputs["pool"], inputs["split"], inputs["base"], rows["curriculum"]["curriculum_id"])
+
+
+def spec_of(scope: Scope, pool: str, split: str, base: str, curriculum_id: str) -> dict[str, Any]:
+    """The canonical spec of a run, without its code version; pool, split and base by sha256."""
     from squiggle_assets.science.run_spec import run_spec
 
     return run_spec(
-        data_sha256=sha256_json([inputs["pool"], inputs["split"]]),
-        base_model_sha256=inputs["base"],
-        curriculum_id=rows["curriculum"]["curriculum_id"],
+        data_sha256=sha256_json([pool, split]),
+        base_model_sha256=base,
+        curriculum_id=curriculum_id,
         training=scope.profile.training,
         probe=scope.profile.probe,
         seed=scope.seed,
@@ -60,6 +66,33 @@ def _shorter_run(step: Any) -> str | None:
 def _run(
     step: Any, pool: pl.DataFrame, split: pl.DataFrame, curriculum: pl.DataFrame, base: Handle
 ) -> Mapping[str, Any]:
+    policy, curriculum_id = policy_of(step.scope, pool, split, base), curriculum["curriculum_id"][0]
+    if policy.curriculum_id != curriculum_id:
+        raise RuntimeError(f"the policy {policy.curriculum_id} is not the curriculum {curriculum_id} of the arm")
+    return trained(step, pool, split, base, policy, captures="captures", shorter=_shorter_run(step))
+
+
+def trained(
+    step: Any,
+    pool: pl.DataFrame,
+    split: pl.DataFrame,
+    base: Handle,
+    policy: Draws,
+    *,
+    captures: str,
+    shorter: str | None = None,
+) -> Mapping[str, Any]:
+    """Train on what a policy draws; every output of a run by its short name.
+
+    Args:
+        step: the step of the run's node.
+        pool: all items.
+        split: who may be trained on.
+        base: the base model.
+        policy: what is drawn.
+        captures: asset that the captures are.
+        shorter: run_id of the shorter run of the ladder to go on from.
+    """
     import torch
 
     from io_managers.checkpoints import RunFolder
@@ -68,16 +101,10 @@ def _run(
     from squiggle_assets.science.training import train
 
     scope, run_id = step.scope, step.identity.object_id
-    made_from = origin(step.graph, "captures", step.identity, scope, step.dagster_run_id)
-    shorter = _shorter_run(step)
+    made_from = origin(step.graph, captures, step.identity, scope, step.dagster_run_id)
     with step.resources.compute.slot() as slot:
         torch.set_num_threads(RUN_THREADS)
-        inputs = _inputs(step, pool, split, base, slot.device)
-        curriculum_id = curriculum.row(0, named=True)["curriculum_id"]
-        if inputs.policy.curriculum_id != curriculum_id:
-            raise RuntimeError(
-                f"the policy {inputs.policy.curriculum_id} is not the curriculum {curriculum_id} of the arm"
-            )
+        inputs = _inputs(step, pool, split, base, policy, slot.device)
 
         def attempt(micro_batch: int) -> Any:
             folder = RunFolder(step.store, run_id, made_from, shorter_run=shorter)
@@ -101,16 +128,17 @@ def _run(
     step.facts.update(slot.figures, micro_batch=done.micro_batch, oom_halvings=done.halvings)
     step.facts.update(dtype=scope.profile.training.dtype, attention=ATTENTION, extends_run=shorter or "none")
     probed = [item_id for rows in inputs.probes.values() for item_id in rows.table.index]
-    return _outputs(step, result, curriculum_id, probed)
+    return _outputs(step, result, policy.curriculum_id, probed)
 
 
-def _discard(step: Any) -> None:
+def discard(step: Any) -> None:
+    """Remove the work of a run that is stored."""
     from io_managers.checkpoints import RunFolder
 
     RunFolder.discard(step.store, step.identity.object_id)
 
 
-def _inputs(step: Any, pool: pl.DataFrame, split: pl.DataFrame, base: Handle, device: str) -> Any:
+def _inputs(step: Any, pool: pl.DataFrame, split: pl.DataFrame, base: Handle, policy: Draws, device: str) -> Any:
     from resources.base_model import load_base, load_tokenizer
     from squiggle_assets.science.capture import probe_rows
     from squiggle_assets.science.evaluation import eval_items
@@ -120,14 +148,13 @@ def _inputs(step: Any, pool: pl.DataFrame, split: pl.DataFrame, base: Handle, de
 
     profile = step.scope.profile
     tokenizer = load_tokenizer(base.path)
-    policy = policy_of(step.scope, pool, split, base)
-    trained = pool.join(policy.items.select("item_id"), on="item_id", how="semi")
+    drawn = pool.join(policy.items.select("item_id"), on="item_id", how="semi")
     probed = {name: items_of(pool, split, where) for name, where in _PROBES.items()}
-    assert_uncontaminated(split, trained.lazy(), pl.concat(probed.values()))
+    assert_uncontaminated(split, drawn.lazy(), pl.concat(probed.values()))
     length = profile.training.max_length
     return RunInputs(
         make_model=lambda: load_base(base.path, attn=ATTENTION).model,
-        train=tokenize_items(tokenizer, trained, length),
+        train=tokenize_items(tokenizer, drawn, length),
         validation={
             name: tokenize_items(
                 tokenizer, eval_items(items_of(pool, split, name), profile.training.eval_items), length
@@ -195,6 +222,45 @@ def _figures(outputs: Mapping[str, Any], scope: Scope) -> Mapping[str, Any]:
     }
 
 
+def run_params(scope: Scope) -> Any:
+    """Everything that a run of the scope's arm depends on beside its inputs, seed included."""
+    arm, profile = scope.study.arm(scope.arm), scope.profile
+    shuffle = profile.split.seed if arm.shuffle_families else None
+    return [profile.training, profile.probe, template_digests(arm), arm.plant, shuffle, scope.seed]
+
+
+def outs() -> tuple[Out, ...]:
+    """What a run leaves."""
+    return (
+        Out(name="run_manifest", description="What the run was and how it ended."),
+        Out(
+            name="scalars",
+            description="Loss, rate, gradient norm at every step; validation and probe losses.",
+            checks=(("losses_finite", True, checks.losses_finite),),
+        ),
+        Out(
+            name="sample_trace",
+            description="Every draw of the run in order, with content hashes. There is no way to turn it off.",
+            checks=(("trace_complete", True, checks.trace_complete),),
+        ),
+        Out(name="milestones", description="When the smoothed loss fell by a fifth, two fifths, ..."),
+        Out(name="controller_decisions", description="What the controllers decided and why."),
+        Out(
+            name="adapter",
+            kind="handle",
+            description="The trained adapter in PEFT's layout.",
+            tags=("pytorch",),
+        ),
+        Out(
+            name="captures",
+            kind="handle",
+            description="Residual streams on the frozen probe items, one file a captured step.",
+            tags=("pytorch",),
+            checks=(("enough_captures", True, checks.enough_captures),),
+        ),
+    )
+
+
 def nodes() -> tuple[Node, ...]:
     """The run node."""
     return (
@@ -208,38 +274,11 @@ def nodes() -> tuple[Node, ...]:
                 "curriculum": Input(asset="curriculum", load="frame"),
                 "base": Input(asset="base_model", load="handle"),
             },
-            outs=(
-                Out(name="run_manifest", description="What the run was and how it ended."),
-                Out(
-                    name="scalars",
-                    description="Loss, rate, gradient norm at every step; validation and probe losses.",
-                    checks=(("losses_finite", True, checks.losses_finite),),
-                ),
-                Out(
-                    name="sample_trace",
-                    description="Every draw of the run in order, with content hashes. There is no way to turn it off.",
-                    checks=(("trace_complete", True, checks.trace_complete),),
-                ),
-                Out(name="milestones", description="When the smoothed loss fell by a fifth, two fifths, ..."),
-                Out(name="controller_decisions", description="What the controllers decided and why."),
-                Out(
-                    name="adapter",
-                    kind="handle",
-                    description="The trained adapter in PEFT's layout.",
-                    tags=("pytorch",),
-                ),
-                Out(
-                    name="captures",
-                    kind="handle",
-                    description="Residual streams on the frozen probe items, one file a captured step.",
-                    tags=("pytorch",),
-                    checks=(("enough_captures", True, checks.enough_captures),),
-                ),
-            ),
+            outs=outs(),
             spec=_spec,
             spec_rows=("curriculum",),
             compute=_run,
-            cleanup=_discard,
+            cleanup=discard,
             figures=_figures,
         ),
     )

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from squiggle_assets.schemas import claims, consensus, corpus, curriculum, design, events, geometry, runs, warehouse
+from squiggle_assets.schemas import (
+    claims,
+    consensus,
+    corpus,
+    curriculum,
+    design,
+    events,
+    followup,
+    geometry,
+    runs,
+    triggers,
+    warehouse,
+)
 from squiggle_assets.schemas.base import Table
 
 RAW: dict[str, type[Table]] = {
@@ -14,6 +26,8 @@ RAW: dict[str, type[Table]] = {
     **consensus.TABLES,
     **claims.TABLES,
     **design.TABLES,
+    **triggers.TABLES,
+    **followup.TABLES,
 }
 """Tables that Python makes."""
 

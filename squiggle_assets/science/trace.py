@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 import polars as pl
 
-from squiggle_assets.science.policy import Policy
+from squiggle_assets.science.replay import Draws
 
 SCHEMA = pl.Schema(
     {
@@ -33,7 +33,7 @@ SCHEMA = pl.Schema(
 """The sample_trace columns but arm, seed and run_id, which a policy does not know."""
 
 
-def trace_rows(policy: Policy, seed: int, steps: Sequence[int], *, micro_batch: int) -> pl.DataFrame:
+def trace_rows(policy: Draws, seed: int, steps: Sequence[int], *, micro_batch: int) -> pl.DataFrame:
     """One row per draw of these steps, ordered by (step, micro, pos): the columns of SCHEMA.
 
     Args:

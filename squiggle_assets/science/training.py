@@ -29,8 +29,8 @@ from squiggle_assets.science.evaluation import Evaluator, measure
 from squiggle_assets.science.fast_lora import fast_lora
 from squiggle_assets.science.llama_block import fast_blocks
 from squiggle_assets.science.packed_attention import packed_attention
-from squiggle_assets.science.policy import Policy
 from squiggle_assets.science.ports import Checkpoint, CheckpointStore, Progress, TensorSink, silent
+from squiggle_assets.science.replay import Draws
 from squiggle_assets.science.run_log import RunLog
 from squiggle_assets.science.run_spec import fingerprint
 from squiggle_assets.science.schedule import Schedule, schedule
@@ -53,7 +53,7 @@ class RunInputs:
     """'val_random', 'val_family' -> rows that are measured (evaluation.eval_items chooses them)."""
     probes: Mapping[str, ProbeRows]
     """'a', 'b' -> probe set."""
-    policy: Policy
+    policy: Draws
     training: TrainingSpec
     probe: ProbeSpec
     seed: int

@@ -1,0 +1,179 @@
+"""What the replays show: outcomes at frozen locations, effects over seeds, claims about triggers.
+
+Here: the nodes above the later waves. Not here: measurements, effects, labels, verdicts (science).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+
+from squiggle_assets.assets.attribution import series_of_arm
+from squiggle_assets.assets.evidence import scale_of
+from squiggle_assets.assets.node import Input, Node, Out, Scope
+from squiggle_assets.science.spec import CONFIRMATION, FOLLOWUP
+
+_OF_WAVE = ("geometry", "run_manifest", "scalars", "replay_edits", "sample_trace")
+
+
+def _measured(
+    scope: Scope,
+    selection: pl.DataFrame,
+    parents: Mapping[str, pl.DataFrame],
+    wave: Mapping[str, pl.DataFrame],
+) -> pl.DataFrame:
+    """counterfactual_runs of one wave; parents: geometry, manifest and traces of the runs that were replayed."""
+    from squiggle_assets.schemas.base import empty, frame
+    from squiggle_assets.schemas.followup import CounterfactualRuns
+    from squiggle_assets.science.counterfactuals import location_of, runs_of
+    from squiggle_assets.science.frozen_location import measure
+
+    found = []
+    for row in selection.filter(pl.col("status") == "selected").iter_rows(named=True):
+        own = {name: table.filter(pl.col("arm") == row["arm"]) for name, table in wave.items()}
+        of_parent = {name: table.filter(pl.col("arm") == _parent_of(row, parents)) for name, table in parents.items()}
+        runs = series_of_arm(own["geometry"], own["run_manifest"], scope)
+        seeds = list(runs.seeds)
+        kept = {name: table.filter(pl.col("seed").is_in(seeds)) for name, table in of_parent.items()}
+        measured = measure(runs, series_of_arm(kept["geometry"], kept["run_manifest"], scope), location_of(row))
+        found.append(runs_of(measured, _about(own, kept, seeds), row))
+    if not found:
+        return empty(CounterfactualRuns)
+    return frame(CounterfactualRuns, pl.concat(found).to_dicts())
+
+
+def _parent_of(row: Mapping[str, Any], parents: Mapping[str, pl.DataFrame]) -> str:
+    """The arm whose runs were replayed: on fresh seeds the exact replay is the parent's run itself."""
+    exact = f"{row['parent_arm']}.exact"
+    arms = set(parents["run_manifest"]["arm"])
+    return exact if exact in arms else str(row["parent_arm"])
+
+
+def _about(own: Mapping[str, pl.DataFrame], parent: Mapping[str, pl.DataFrame], seeds: list[int]) -> pl.DataFrame:
+    from squiggle_assets.science.outcomes import final_scores
+    from squiggle_assets.science.replay import prefix_proof
+
+    rows = []
+    arm = own["run_manifest"]["arm"][0]
+    losses = final_scores(own["scalars"], arm, "val_random_loss")
+    for seed in seeds:
+        of_seed = {name: table.filter(pl.col("seed") == seed) for name, table in own.items()}
+        before = {name: table.filter(pl.col("seed") == seed) for name, table in parent.items()}
+        edits = of_seed["replay_edits"]
+        first = edits["step"].min() if edits.height else None
+        proof = prefix_proof(before["sample_trace"], of_seed["sample_trace"], first)  # type: ignore[arg-type]
+        rows.append(
+            {
+                "seed": seed,
+                "base_run_id": before["run_manifest"]["run_id"][0],
+                "cf_run_id": of_seed["run_manifest"]["run_id"][0],
+                "num_edits": edits.height,
+                "first_edit_step": first,
+                "prefix_identical": proof.identical,
+                "steps_reused": 0,
+                "final_loss": losses[seed][1] if seed in losses else None,
+                "dis": None,
+            }
+        )
+    schema = {
+        **{"seed": pl.Int64, "base_run_id": pl.String, "cf_run_id": pl.String, "num_edits": pl.Int64},
+        **{"first_edit_step": pl.Int64, "prefix_identical": pl.Boolean, "steps_reused": pl.Int64},
+        **{"final_loss": pl.Float64, "dis": pl.Float64},
+    }
+    return pl.DataFrame(rows, schema=schema)
+
+
+def _effects(scope: Scope, runs: pl.DataFrame, selection: pl.DataFrame) -> pl.DataFrame:
+    """counterfactual_effects of the pre-registered family, or typed rows that say that nothing was selected."""
+    from squiggle_assets.schemas.base import frame
+    from squiggle_assets.schemas.followup import SELECTED, CounterfactualEffects, no_selection
+    from squiggle_assets.science.effect_labels import Margins
+    from squiggle_assets.science.effects import effects_of
+
+    if runs.is_empty():
+        return no_selection(CounterfactualEffects, exp_id=scope.study.name)
+    family = [
+        (row["consensus_event_id"], row["condition"])
+        for row in selection.filter(pl.col("status") == SELECTED).iter_rows(named=True)
+        if row["condition"] not in ("exact", "placebo")
+    ]
+    margins = Margins(delay_steps=scope.study.triggers.delay_margin_steps)
+    found = effects_of(runs, family=family, margins=margins)
+    keys = {"exp_id": scope.study.name, "status": SELECTED}
+    return frame(CounterfactualEffects, [{**keys, **row} for row in found.to_dicts()])
+
+
+def _outcomes(
+    step: Any,
+    selection: pl.DataFrame,
+    geometry: pl.DataFrame,
+    manifest: pl.DataFrame,
+    trace: pl.DataFrame,
+    **waves: pl.DataFrame,
+) -> Mapping[str, pl.DataFrame]:
+    from squiggle_assets.schemas.base import frame
+    from squiggle_assets.schemas.followup import CounterfactualResults, no_selection
+    from squiggle_assets.science.counterfactuals import results_of
+
+    scope = step.scope
+    tables = {wave: {name: waves[f"{wave}_{name}"] for name in _OF_WAVE} for wave in (FOLLOWUP, CONFIRMATION)}
+    parents = {"geometry": geometry, "run_manifest": manifest, "sample_trace": trace}
+    fresh = {name: tables[CONFIRMATION][name] for name in parents}
+    replayed = _measured(scope, selection, parents, tables[FOLLOWUP])
+    confirmed = _measured(scope, selection, fresh, tables[CONFIRMATION])
+    runs = pl.concat([replayed, confirmed])
+    effects, fresh_effects = (_effects(scope, each, selection) for each in (replayed, confirmed))
+    results = (
+        no_selection(CounterfactualResults, exp_id=scope.study.name)
+        if runs.is_empty()
+        else frame(CounterfactualResults, results_of(runs, effects, exp_id=scope.study.name).to_dicts())
+    )
+    step.facts["num_replays"] = runs.height
+    return {
+        "counterfactual_runs": runs,
+        "counterfactual_results": results,
+        "counterfactual_effects": effects,
+        "confirmed_effects": fresh_effects,
+    }
+
+
+def _params(scope: Scope) -> Any:
+    study = scope.study
+    return [study.detection, study.consensus, study.triggers, study.followups, scale_of(scope)]
+
+
+def nodes() -> tuple[Node, ...]:
+    """The effects node."""
+    inputs = {
+        "selection": Input(asset="followup/selection", load="frame"),
+        "geometry": Input(asset="geometry", load="frame"),
+        "manifest": Input(asset="run_manifest", load="frame"),
+        "trace": Input(asset="sample_trace", load="frame"),
+    }
+    for wave in (FOLLOWUP, CONFIRMATION):
+        inputs |= {f"{wave}_{name}": Input(asset=f"{wave}/{name}", load="frame") for name in _OF_WAVE}
+    return (
+        Node(
+            name="effects",
+            grain="study",
+            inputs=inputs,
+            outs=(
+                Out(
+                    name="counterfactual_runs", description="What every replay did at the frozen location."
+                ),
+                Out(
+                    name="counterfactual_results",
+                    description="Every replay beside the effect of its condition.",
+                ),
+                Out(
+                    name="counterfactual_effects",
+                    description="What the edits do to the event, on the parents' seeds.",
+                ),
+                Out(name="confirmed_effects", description="The same on seeds that took no part in the choice."),
+            ),
+            params=_params,
+            compute=_outcomes,
+        ),
+    )

@@ -1,0 +1,26 @@
+"""Experiment 2 of the corpus plan: do the items shown before an event cause it? Remove or replace them and see."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from squiggle_assets.science.spec import FollowUp, Study
+from squiggle_assets.studies.curriculum_ab import CURRICULUM_AB
+
+_EDITS = ("exact", "remove", "replace")
+
+
+def _followups(parent: str, *conditions: str) -> tuple[FollowUp, ...]:
+    edits = tuple(FollowUp(parent=parent, condition=each) for each in conditions)  # type: ignore[arg-type]
+    return edits + tuple(FollowUp(parent=parent, condition="placebo", draw=draw) for draw in range(3))
+
+
+TRIGGER_MINING: Study = replace(
+    CURRICULUM_AB,
+    name="trigger_mining",
+    title="Trigger mining",
+    hypothesis="Removing or replacing an event's triggers kills it; the same number of like edits elsewhere does not.",
+    contrasts=(),
+    followups=(*_followups("planted", "exact", "remove"), *_followups("blocked", *_EDITS)),
+)
+"""The runs are those of curriculum_ab: same arms, same seeds, found by their ids."""
