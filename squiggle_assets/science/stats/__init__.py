@@ -3,6 +3,7 @@
 Here: re-exports of the submodules. Not here: what is tested (nulls, consensus, outcomes) or concluded (verdict).
 """
 
+from squiggle_assets.science.stats.binomial_sums import binomial_sum_tail, pooled_binomial_tail
 from squiggle_assets.science.stats.intervals import (
     NO_INTERVAL,
     Interval,
@@ -17,7 +18,15 @@ from squiggle_assets.science.stats.intervals import (
     wilson,
     without_one,
 )
+from squiggle_assets.science.stats.lifts import Lifts, lift_variance, poisson_lower, shrunken_lifts
 from squiggle_assets.science.stats.multiplicity import benjamini_hochberg
+from squiggle_assets.science.stats.paired import (
+    max_sign_flip,
+    paired_exact,
+    paired_hedges_g,
+    paired_newcombe,
+    tost_paired,
+)
 from squiggle_assets.science.stats.permutation import (
     Direction,
     SignFlip,
@@ -38,14 +47,18 @@ from squiggle_assets.science.stats.robust import (
     robust_scale,
     robust_z,
 )
+from squiggle_assets.science.stats.survival import LogRank, logrank, restricted_mean
 
 __all__ = [
     "MAD_SIGMA",
     "NO_INTERVAL",
     "Direction",
     "Interval",
+    "Lifts",
+    "LogRank",
     "SignFlip",
     "benjamini_hochberg",
+    "binomial_sum_tail",
     "bootstrap",
     "clipped_scale",
     "clopper_pearson",
@@ -55,14 +68,24 @@ __all__ = [
     "difference_correlation",
     "interval_around",
     "jackknife_error",
+    "lift_variance",
+    "logrank",
+    "max_sign_flip",
     "max_statistic_p",
     "newcombe",
+    "paired_exact",
+    "paired_hedges_g",
+    "paired_newcombe",
     "percentile_interval",
     "permutation_p",
+    "poisson_lower",
+    "pooled_binomial_tail",
     "rejection_share",
     "resamples",
+    "restricted_mean",
     "robust_scale",
     "robust_z",
+    "shrunken_lifts",
     "sign_flip",
     "sign_flip_power",
     "signs_of",
@@ -70,6 +93,7 @@ __all__ = [
     "smallest_effect",
     "smallest_sign_flip_p",
     "t_interval",
+    "tost_paired",
     "wilson",
     "without_one",
 ]

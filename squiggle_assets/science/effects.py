@@ -1,0 +1,259 @@
+"""What leaving items out, replacing or moving them did to an event, against placebo edits, over seeds.
+
+Here: paired effects of each (event, condition) and their q. Not here: the outcome of one run (frozen_location), what an
+effect is called (effect_labels), the design before it runs (followup_design).
+Legend: S = seeds.
+
+Pairs are the runs of one seed: they share everything up to the first edit. The draws of the placebo are averaged within
+each seed first, so that five draws of eight seeds are eight observations. The control of a condition is the placebo;
+the placebo's own control is the exact replay.
+
+The interval of the risk difference is Newcombe's for pairs (stats.paired_newcombe). The exact unconditional one stands
+beside it: it guards against pairs that exclude each other (the event comes in exactly one of the two runs of a seed),
+which runs with a common past do not, and at that price 8 of 8 against 0 of 8 would leave -.26 possible. What the choice
+costs is known: with 8 seeds and a true difference of -.5 the upper end falls below -.5 in at most .01 of studies if the
+two runs of a seed are not negatively correlated, and in at most .10 whatever they are (a test counts both).
+
+One p a (event, condition): the exact sign flip over presence, delay and magnitude together (stats.max_sign_flip), so
+that three outcomes are no three chances. q is Benjamini-Hochberg over the pre-registered family; a test that could not
+be made stays in it with p = 1. The placebo is a check and not in the family: no correction shall hide what it does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from squiggle_assets.science.canonical import canonical_json
+from squiggle_assets.science.effect_labels import Effect, Margins, label_of
+from squiggle_assets.science.stats import (
+    Interval,
+    benjamini_hochberg,
+    logrank,
+    max_sign_flip,
+    paired_exact,
+    paired_hedges_g,
+    paired_newcombe,
+    t_interval,
+    tost_paired,
+)
+
+F64 = NDArray[np.float64]
+
+CONTROL_OF = {"placebo": "exact"}
+"""Control of a condition; the placebo for all that are not named."""
+RUN_COLUMNS = (
+    "consensus_event_id",
+    "condition",
+    "draw",
+    "seed",
+    "event_present",
+    "steps_to_event",
+    "horizon_steps",
+    "censored",
+    "magnitude",
+    "trajectory_distance",
+)
+"""What effects read of counterfactual_runs."""
+_NUMBERS = (
+    *("share_present", "share_present_control", "effect_rd", "ci_lo", "ci_hi", "rd_exact_lo", "rd_exact_hi"),
+    *("delay_difference", "delay_ci_lo", "delay_ci_hi", "logrank_p", "share_reached"),
+    *("magnitude_difference", "effect_g", "g_ci_lo", "g_ci_hi"),
+    *("distance_difference", "distance_ci_lo", "distance_ci_hi"),
+    *("p_value", "smallest_p", "q_value", "equivalence_p"),
+)
+SCHEMA = pl.Schema(
+    {
+        **dict.fromkeys(("consensus_event_id", "condition", "control"), pl.String()),
+        **dict.fromkeys(("n_seeds", "num_control_runs"), pl.Int64()),
+        "seeds": pl.String(),
+        **dict.fromkeys(_NUMBERS, pl.Float64()),
+        "label": pl.String(),
+        "reason": pl.String(),
+    }
+)
+"""Columns of effects, one row an event and condition."""
+
+
+def effects_of(
+    runs: pl.DataFrame,
+    *,
+    family: Sequence[tuple[str, str]],
+    margins: Margins,
+    rng: np.random.Generator | None = None,
+) -> pl.DataFrame:
+    """Effects (SCHEMA) of every (event, condition) of the family and of the placebo, by event and condition.
+
+    Args:
+        runs: One row a run and event (RUN_COLUMNS), runs that were stopped left out.
+        family: The pre-registered (consensus_event_id, condition).
+        margins: What counts as preserved, and alpha; set before the runs.
+        rng: Of the sign flips; needed above 16 seeds only.
+
+    Raises:
+        ValueError: a column is missing, a run is there twice, runs of one event were watched for different times, or
+            the family names a pair twice or a control (exact, placebo).
+    """
+    _check(runs, family)
+    placebos = [(event, "placebo") for event in sorted({event for event, _ in family})]
+    effects = [_effect(runs, event, condition, margins, rng) for event, condition in [*family, *placebos]]
+    p = np.array([1.0 if np.isnan(effect.p_value) else effect.p_value for effect in effects[: len(family)]])
+    levels = [*benjamini_hochberg(p).tolist(), *[float("nan")] * len(placebos)]
+    rows = [_row(effect._replace(q_value=q), margins) for effect, q in zip(effects, levels, strict=True)]
+    table = pl.DataFrame(rows, schema=SCHEMA).sort("consensus_event_id", "condition")
+    return table.with_columns(pl.selectors.float().fill_nan(None))
+
+
+def _check(runs: pl.DataFrame, family: Sequence[tuple[str, str]]) -> None:
+    missing = [name for name in RUN_COLUMNS if name not in runs.columns]
+    if missing:
+        raise ValueError(f"runs need the columns {RUN_COLUMNS}; missing: {missing}")
+    controls = [pair for pair in family if pair[1] in ("exact", "placebo")]
+    if controls or len(set(family)) != len(family):
+        raise ValueError(f"a family names each (event, condition) once and no control, got {list(family)}")
+    twice = runs.filter(runs.select(RUN_COLUMNS[:4]).is_duplicated())
+    if len(twice):
+        raise ValueError(f"a run is there twice: {twice.select(RUN_COLUMNS[:4]).row(0)}")
+    uneven = (
+        runs.group_by("consensus_event_id").agg(pl.col("horizon_steps").n_unique()).filter(pl.col("horizon_steps") > 1)
+    )
+    if len(uneven):
+        raise ValueError(f"runs of event {uneven['consensus_event_id'][0]!r} were watched for different times")
+
+
+def _by_seed(runs: pl.DataFrame, event: str, condition: str) -> pl.DataFrame:
+    """One row a seed, mean over its draws; the time of the middle draw (the earlier of two) beside it."""
+    own = runs.filter((pl.col("consensus_event_id") == event) & (pl.col("condition") == condition))
+    middle = (pl.len() - 1) // 2
+    return (
+        own.sort("seed", "steps_to_event", "censored", "draw")
+        .group_by("seed", maintain_order=True)
+        .agg(
+            present=pl.col("event_present").cast(pl.Float64).mean(),
+            time=pl.col("steps_to_event").mean(),
+            middle=pl.col("steps_to_event").gather(middle).first(),
+            reached=(~pl.col("censored")).gather(middle).first(),
+            magnitude=pl.col("magnitude").mean(),
+            distance=pl.col("trajectory_distance").mean(),
+            num=pl.len().cast(pl.Int64),
+        )
+    )
+
+
+def _effect(
+    runs: pl.DataFrame, event: str, condition: str, margins: Margins, rng: np.random.Generator | None
+) -> Effect:
+    control = CONTROL_OF.get(condition, "placebo")
+    mine, theirs = (_by_seed(runs, event, name) for name in (condition, control))
+    pairs = mine.join(theirs, on="seed", how="inner", suffix="_control").sort("seed")
+    present, usual = (pairs[name].to_numpy() for name in ("present", "present_control"))
+    shifts = {
+        name: pairs[name].to_numpy() - pairs[f"{name}_control"].to_numpy()
+        for name in ("present", "time", "magnitude", "distance")
+    }
+    test = max_sign_flip(np.stack([shifts[name] for name in ("present", "time", "magnitude")]), rng=rng)
+    g, g_interval = paired_hedges_g(shifts["magnitude"])
+    strength = _mean(pairs["magnitude_control"].to_numpy())
+    return Effect(
+        event=event,
+        condition=condition,
+        control=control,
+        seeds=tuple(pairs["seed"]),
+        num_control_runs=int(pairs["num_control"].sum()),
+        share_present=_mean(present),
+        share_present_control=_mean(usual),
+        risk=paired_newcombe(present, usual),
+        risk_narrow=paired_newcombe(present, usual, 1 - 2 * margins.alpha),
+        risk_exact=_exact(present, usual),
+        delay=_mean(shifts["time"]),
+        delay_interval=t_interval(shifts["time"]),
+        logrank_p=_logrank(pairs),
+        share_reached=_mean(pairs["reached"].cast(pl.Float64).to_numpy()),
+        magnitude=_mean(shifts["magnitude"]),
+        magnitude_interval=t_interval(shifts["magnitude"]),
+        g=g,
+        g_interval=g_interval,
+        distance=_mean(shifts["distance"]),
+        distance_interval=t_interval(shifts["distance"]),
+        p_value=test.p_value,
+        smallest_p=test.smallest_p,
+        q_value=float("nan"),
+        equivalence_p=_equivalence(shifts, strength, margins),
+    )
+
+
+def _mean(values: F64) -> float:
+    return float(values.mean()) if len(values) else float("nan")
+
+
+def _exact(present_S: F64, usual_S: F64) -> Interval:
+    """Exact interval over whole outcomes, conservative where draws of a seed differ.
+
+    For the upper end a seed's control counts as present only if every draw has the event, for the lower end if any
+    has; each bounds the difference to the mean over draws from its side. The same for the placebo as a condition.
+    """
+    if not len(present_S):
+        return paired_exact(0, 0, 0)
+    ends = []
+    for mine, theirs in ((np.ceil(present_S), np.floor(usual_S)), (np.floor(present_S), np.ceil(usual_S))):
+        ends.append(paired_exact(int((mine > theirs).sum()), int((mine < theirs).sum()), len(mine)))
+    return Interval(ends[1].lo, ends[0].hi)
+
+
+def _logrank(pairs: pl.DataFrame) -> float:
+    times = [
+        (pairs[f"middle{end}"].to_numpy(), pairs[f"reached{end}"].to_numpy().astype(bool)) for end in ("", "_control")
+    ]
+    return logrank(*times).p_value
+
+
+def _equivalence(shifts: dict[str, F64], strength: float, margins: Margins) -> float:
+    """The larger p of two equivalence tests, of delay and of magnitude; nan where there is no strength to keep."""
+    if not len(shifts["time"]) or not strength > 0:
+        return float("nan")
+    share = margins.magnitude_share * strength
+    return max(
+        tost_paired(shifts["time"], -margins.delay_steps, margins.delay_steps),
+        tost_paired(shifts["magnitude"], -share, share),
+    )
+
+
+def _row(effect: Effect, margins: Margins) -> dict[str, Any]:
+    label, reason = label_of(effect, margins)
+    return {
+        "consensus_event_id": effect.event,
+        "condition": effect.condition,
+        "control": effect.control,
+        "n_seeds": len(effect.seeds),
+        "num_control_runs": effect.num_control_runs,
+        "seeds": canonical_json(list(effect.seeds)),
+        "share_present": effect.share_present,
+        "share_present_control": effect.share_present_control,
+        "effect_rd": effect.share_present - effect.share_present_control,
+        "ci_lo": effect.risk.lo,
+        "ci_hi": effect.risk.hi,
+        "rd_exact_lo": effect.risk_exact.lo,
+        "rd_exact_hi": effect.risk_exact.hi,
+        "delay_difference": effect.delay,
+        "delay_ci_lo": effect.delay_interval.lo,
+        "delay_ci_hi": effect.delay_interval.hi,
+        "logrank_p": effect.logrank_p,
+        "share_reached": effect.share_reached,
+        "magnitude_difference": effect.magnitude,
+        "effect_g": effect.g,
+        "g_ci_lo": effect.g_interval.lo,
+        "g_ci_hi": effect.g_interval.hi,
+        "distance_difference": effect.distance,
+        "distance_ci_lo": effect.distance_interval.lo,
+        "distance_ci_hi": effect.distance_interval.hi,
+        "p_value": effect.p_value,
+        "smallest_p": effect.smallest_p,
+        "q_value": effect.q_value,
+        "equivalence_p": effect.equivalence_p,
+        "label": label,
+        "reason": reason,
+    }
