@@ -78,7 +78,7 @@ class Selection(_OfChoice):
     event_step: int = _text("consensus step", unit="steps", ge=0)
     onset_step: float = _text("from here on the event is waited for", unit="steps", ge=0)
     tolerance_steps: float = _text("steps around the consensus step in which it counts as present", unit="steps", gt=0)
-    threshold: float = _text("strength from which on it is the event", unit="envelopes", gt=0)
+    floor: float = _text("least strength that counts as the event, however weak the parent's own was", unit="envelopes")
     window_first: int = _text("first step whose draws may have brought it about", unit="steps", ge=0)
     window_stop: int = _text("step after the last one", unit="steps", ge=1)
 
@@ -131,7 +131,9 @@ class _Measured(_OfChoice):
     edit_scope: str = _text(_SCOPE, isin=_SCOPES)
     base_run_id: str = _text(_PARENT)
     cf_run_id: str = _text("run_id of the replay")
-    event_present: bool = _text("strength reached the threshold within the tolerance of the frozen step")
+    event_present: bool = _text(
+        "at least half as strong as in the parent, and above the floor, within the tolerance of the frozen step"
+    )
     event_step: int = _text("capture of the largest strength there; null if not present", unit="steps", ge=0)
     delay: float = _text(
         "first crossing less the parent's; a lower bound if censored; null without the parent's", unit="steps"
@@ -269,5 +271,4 @@ TABLES: dict[str, type[Table]] = {
     "counterfactual_runs": CounterfactualRuns,
     "counterfactual_results": CounterfactualResults,
     "counterfactual_effects": CounterfactualEffects,
-    "confirmed_effects": CounterfactualEffects,
 }

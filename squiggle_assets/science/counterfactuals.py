@@ -88,7 +88,7 @@ def selection_row(
         "event_step": location.step,
         "onset_step": location.onset,
         "tolerance_steps": location.tolerance,
-        "threshold": location.threshold,
+        "floor": location.floor,
         "window_first": intervention.window.first,
         "window_stop": intervention.window.stop,
     }
@@ -105,7 +105,7 @@ def location_of(row: Mapping[str, Any]) -> FrozenLocation:
         step=row["event_step"],
         onset=row["onset_step"],
         tolerance=row["tolerance_steps"],
-        threshold=row["threshold"],
+        floor=row["floor"],
     )
 
 

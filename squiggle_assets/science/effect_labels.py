@@ -72,7 +72,7 @@ class Effect(NamedTuple):
     share_reached: float
     """Seeds of the condition in which the event comes in the end."""
     magnitude: float
-    """Difference of mean strength, in robust standard deviations of the parent's increments."""
+    """Difference of mean strength, in envelopes (frozen_location)."""
     magnitude_interval: Interval
     g: float
     g_interval: Interval
@@ -112,5 +112,5 @@ def _significant(effect: Effect) -> Labelled | None:
     if effect.delay_interval.lo > 0 and effect.share_reached >= REACHED_SHARE:
         return Labelled("delays", f"at least {effect.delay_interval.lo:.3g} steps later")
     if effect.magnitude_interval.hi < 0:
-        return Labelled("weakens", f"weaker by at least {-effect.magnitude_interval.hi:.3g} robust sd")
+        return Labelled("weakens", f"weaker by at least {-effect.magnitude_interval.hi:.3g} envelopes")
     return None

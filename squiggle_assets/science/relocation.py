@@ -57,7 +57,7 @@ def placebo_cells(
         chosen.append(at)
         family = "other family" if other[at] else "same family"
         place = "inside" if outside[at] == 0 else f"{outside[at]} steps outside the window"
-        levels.append(f"{family}, cell's exposure_decile+{exposure[at]}, {place}")
+        levels.append(f"{family}, {place}, exposure_decile+{exposure[at]} of the draw")
     return np.array(chosen, dtype=np.int64), levels
 
 

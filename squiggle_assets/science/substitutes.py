@@ -98,9 +98,9 @@ class Candidates:
         return next(phase for phase in policy.phases if phase.idx == idx)
 
     def allowed(self, step: int) -> F64:
-        """(N,) probabilities of the step's phase without triggers and planted items; not normalised."""
+        """(N,) probabilities of the step's phase without the triggers; not normalised. No phase draws planted items."""
         shares = self.phase(step).item_totals(step, step + 1, len(self.is_trigger))
-        return np.asarray(np.where(self.is_trigger | self.is_planted, 0.0, shares))
+        return np.asarray(np.where(self.is_trigger, 0.0, shares))
 
     def substitute(self, item: int, step: int, key: tuple[str, ...]) -> Substitute:
         """An item for `item` at a step, at random (stream of `key` and step) among the best matches.

@@ -16,7 +16,7 @@ from squiggle_assets.science.edits import CONDITIONS, Intervention, Window, edit
 from squiggle_assets.science.policy import resolve
 from squiggle_assets.science.replay import Recorded, recorded, replay_of
 from squiggle_assets.science.spec import Plant
-from squiggle_assets.science.substitutes import NUM_LENGTH_BINS, Candidates, quantile_bins
+from squiggle_assets.science.substitutes import Candidates, quantile_bins
 from squiggle_assets.science.trace import trace_rows
 from tests.science.curriculum_items import planted_items, template_of
 from tests.science.policy_presets import preset
@@ -89,15 +89,20 @@ def test_replace_edits_exactly_the_triggers_in_the_window_by_other_items_of_thei
 
 
 def test_a_substitute_is_the_nearest_there_is_and_says_how_near():
-    candidates = Candidates(recorded=RUN, triggers=np.array([RUN.policy.items["item_id"].to_list().index(TRIGGERS[0])]))
-    item, length, exposure = int(candidates.triggers[0]), candidates.length_bin, candidates.exposure_bin
-    found = candidates.substitute(item, 9, ("test",))
-    same = [k for k in range(len(length)) if k != item and candidates.family[k] == candidates.family[item]]
-    distance = [abs(exposure[k] - exposure[item]) * NUM_LENGTH_BINS + abs(length[k] - length[item]) for k in same]
-    best = [k for k, d in zip(same, distance, strict=True) if d == min(distance)]
-    assert found.item in best
-    assert found.length_distance == abs(length[found.item] - length[item])
-    assert found.exposure_distance == abs(exposure[found.item] - exposure[item])
+    # by exposure first, then by length, over the whole family
+    matches = set()
+    for item in range(40):
+        candidates = Candidates(recorded=RUN, triggers=np.array([item]))
+        found = candidates.substitute(item, 9, ("test",))
+        length, exposure = candidates.length_bin, candidates.exposure_bin
+        distance = {
+            k: (abs(exposure[k] - exposure[item]), abs(length[k] - length[item]))
+            for k in range(40)
+            if k != item and family(IDS[k]) == family(IDS[item])
+        }
+        assert distance[found.item] == min(distance.values()) == (found.exposure_distance, found.length_distance)
+        matches.add(found.match)
+    assert len(matches) > 3 and "length_bin+0 exposure_decile+0" in matches
 
 
 def test_all_length_bins_are_tried_before_the_exposure_decile_is_widened():
@@ -166,6 +171,15 @@ def test_a_placebo_without_room_in_the_window_goes_to_the_nearest_steps_and_says
     assert not any(name.startswith("planted") for name in (*edits["item_from"], *edits["item_to"]))
 
 
+def test_a_placebo_stays_in_the_window_as_long_as_there_is_room_and_says_what_family_it_took():
+    inside = {name for name in IDS.to_numpy()[RUN.drawn[8:16]].ravel() if name.startswith("inequalities")}
+    edits = edits_of(RUN, wanted("placebo", triggers=tuple(sorted(inside))))
+    others = sum(not name.startswith("inequalities") for name in IDS.to_numpy()[RUN.drawn[8:16]].ravel())
+    within = edits.filter(pl.col("step").is_between(8, 15))
+    assert len(within) == min(others, len(edits)) > 0
+    assert all("other family, inside" in why for why in within["reason"])
+
+
 @pytest.mark.parametrize("condition", ["replace", "remove"])
 def test_planted_triggers_give_way_to_ordinary_items(condition):
     plant = Plant(start=0.5, num_steps=3, share=1.0, num_items=3)
@@ -200,6 +214,9 @@ def test_moves_of_the_whole_run_leave_no_trigger_on_the_wrong_side():
     assert occurrences(late, window=Window(0, 16)) == set()
     early = replace(RUN, drawn=replay_of(RUN, edits_of(RUN, wanted("early", window=Window(24, 30), scope="run"))).drawn)
     assert occurrences(early, window=Window(24, 40)) == set()
+    # what was on the right side already stays
+    assert occurrences(late, window=Window(16, 40)) > occurrences(RUN, window=Window(16, 40)) != set()
+    assert occurrences(early, window=Window(0, 24)) > occurrences(RUN, window=Window(0, 24)) != set()
 
 
 @pytest.mark.parametrize("condition", CONDITIONS)

@@ -145,6 +145,13 @@ def test_an_equal_event_is_preserved_and_a_stronger_one_is_not():
     assert stronger["label"] == "inconclusive" and stronger["effect_g"] > 1 and stronger["q_value"] < 0.05
 
 
+def test_an_event_that_half_of_the_seeds_lose_is_not_preserved_whatever_its_mean_strength():
+    there = [1, 0, 1, 0, 1, 0, 1, 0]
+    found = labelled(runs("replace", there, times=[4] * 8, magnitudes=noisy(8, seed=1)), family=[("e", "replace")])
+    assert found["equivalence_p"] < 0.05 and found["effect_rd"] == -0.5
+    assert found["label"] == "inconclusive"
+
+
 def test_wide_scatter_is_inconclusive():
     wild = (8 + np.random.default_rng(4).normal(0, 12, size=8)).tolist()
     assert labelled(runs("remove", [1] * 8, magnitudes=wild))["label"] == "inconclusive"
