@@ -160,9 +160,7 @@ def nodes() -> tuple[Node, ...]:
             grain="study",
             inputs=inputs,
             outs=(
-                Out(
-                    name="counterfactual_runs", description="What every replay did at the frozen location."
-                ),
+                Out(name="counterfactual_runs", description="What every replay did at the frozen location."),
                 Out(
                     name="counterfactual_results",
                     description="Every replay beside the effect of its condition.",

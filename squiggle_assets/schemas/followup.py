@@ -271,4 +271,5 @@ TABLES: dict[str, type[Table]] = {
     "counterfactual_runs": CounterfactualRuns,
     "counterfactual_results": CounterfactualResults,
     "counterfactual_effects": CounterfactualEffects,
+    "confirmed_effects": CounterfactualEffects,
 }

@@ -29,6 +29,26 @@ class _OfEvent(_OfArm):
     polarity: int = column("+1 up, -1 down, after orientation of the metrics of a group", isin=[-1, 1])
 
 
+class EventLocations(_OfArm):
+    """One row per significant consensus event: where it is looked for in other runs, frozen before they are made."""
+
+    consensus_event_id: str = column("the consensus event")
+    q_value: float = column("of the event", gt=0, le=1)
+    layer_lo: int = column("lowest layer of the band", ge=0)
+    layer_hi: int = column("highest layer of the band", ge=0)
+    metric_group: str = column("metrics of one group are one measurement")
+    polarity: int = column("+1 up, -1 down, after orientation", isin=[-1, 1])
+    event_step: int = column("consensus step", unit="steps", ge=0)
+    onset_step: float = column("from here on the event is waited for", unit="steps", ge=0)
+    tolerance_steps: float = column("steps around the consensus step in which it counts", unit="steps", gt=0)
+    floor: float = column("least strength that counts as the event", unit="envelopes")
+
+    class Config(Table.Config):
+        """Key of the table."""
+
+        unique: ClassVar[list[str]] = ["arm", "analysis_id", "consensus_event_id"]
+
+
 class TriggerAttribution(_OfEvent):
     """One row per consensus event and item that a window of it holds, at the item's best lag; no row: not shown."""
 
@@ -199,6 +219,7 @@ class MinimumLift(Table):
 
 
 TABLES: dict[str, type[Table]] = {
+    "event_locations": EventLocations,
     "trigger_attribution": TriggerAttribution,
     "trigger_status": TriggerStatus,
     "exposure_locked": ExposureLocked,
