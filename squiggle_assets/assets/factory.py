@@ -21,6 +21,7 @@ from squiggle_assets.assets.node import Graph, Input, Node, Out, Partition, Scop
 from squiggle_assets.assets.states import States
 from squiggle_assets.schemas.handles import CheckOutcome, Handle, Product
 from squiggle_assets.science.ports import Progress
+from squiggle_assets.science.source import edited_since
 
 _LOADED = {
     load: dg.PythonObjectDagsterType(python_type, name=f"squiggle_{load}")
@@ -171,6 +172,12 @@ def _outputs(context: Any, graph: Graph, node: Node, inputs: Mapping[str, Any]) 
         reused = values is not None
         if values is None:
             values = dict(node.compute(step, **inputs))
+            if edited_since(identity.code_version, node.compute):
+                raise dg.Failure(
+                    f"the source of {node.name} was edited while this step ran: nobody knows which code made its "
+                    "result, so it is not kept. Run it again",
+                    allow_retries=False,
+                )
         if node.figures is not None and not reused:
             facts |= node.figures(values, scope)
         for out in node.outs:
