@@ -208,12 +208,17 @@ def _hand_over(
         origin=origin(graph, out.name, identity, scope, context.run.run_id),
         object_name=name,
         checks=outcomes,
-        metadata={**step.facts, "reused": reused},
+        metadata={**{what: _shown(value) for what, value in step.facts.items()}, "reused": reused},
     )
     yield dg.Output(product, output_name=out.name, tags=origin_tags(product.origin))
     key = dg.AssetKey(list(graph.key(out.name)))
     for outcome in outcomes:
         yield check_result(key, outcome)
+
+
+def _shown(value: Any) -> Any:
+    """A plot (Markdown of an image) as Dagster renders it; a plain string would be shown as its text."""
+    return dg.MetadataValue.md(value) if isinstance(value, str) and value.startswith("![") else value
 
 
 def fan_in_condition() -> dg.AutomationCondition[Any]:

@@ -75,6 +75,7 @@ class Bench:
             outs=(Out(name="source"),),
             params=lambda scope: self.source,
             compute=compute,
+            figures=lambda values, scope: {"plot": "![x](data:image/png;base64,AA==)", "size": 1},
         )
 
     def train_node(self) -> Node:
@@ -406,3 +407,9 @@ def test_a_step_whose_code_is_edited_meanwhile_keeps_nothing(bench: Bench, monke
     assert not result.success
     assert "was edited while this step ran" in error_of(result)
     assert bench.workspace.store.pointer("source") is None
+
+
+def test_plots_are_markdown_in_the_metadata_so_that_the_page_shows_them(bench: Bench) -> None:
+    metadata = bench.run("source").asset_materializations_for_node("source")[0].metadata
+    assert isinstance(metadata["plot"], dg.MarkdownMetadataValue)
+    assert metadata["size"].value == 1
