@@ -146,7 +146,7 @@ def decode_pointer(path: Path) -> Pointer:
 def remake_command(pointer: Pointer) -> str:
     """The command that makes this partition again."""
     study, _, name = pointer.asset.partition("/")
-    words = ["squiggle run", study if name else "STUDY", "--select", name or study]
+    words = ["squiggle run", study if name else "<any study>", "--select", name or study]
     words += ["--arms", pointer.arm] if pointer.arm is not None else []
     words += ["--seeds", str(pointer.seed)] if pointer.seed is not None else []
     return " ".join(words)

@@ -76,11 +76,23 @@ class Store:
             return None
         try:
             ref = decode_ref(path)
-            check_object(ref, self.path(ref))
+            self._check_or_set_aside(ref, path)
         except DamagedError as error:
-            self._set_aside(path, error)
+            if path.exists():
+                self._set_aside(path, error)
             return None
         return ref
+
+    def looks_whole(self, ref: ObjectRef) -> bool:
+        """Whether every byte is there by count; what the bytes are is verified when they are read."""
+        path = self.path(ref)
+        if ref.kind == "table":
+            return path.is_file() and path.stat().st_size == ref.num_bytes
+        try:
+            listed = folders.read_manifest(path)["files"]
+            return all((path / name).stat().st_size == entry["bytes"] for name, entry in listed.items())
+        except (OSError, ValueError, KeyError, DamagedError):
+            return False
 
     def names(self, object_id: str) -> list[str]:
         """What is stored under this id, by name."""
@@ -276,13 +288,22 @@ class Store:
         try:
             # The reference beside the object and not the pointer's copy: a damaged object that was remade has the
             # same content under a younger origin, and pointers of other studies to it stay good.
-            ref = decode_ref(self._ref_path(pointer.ref.object_id, pointer.ref.name))
+            ref_path = self._ref_path(pointer.ref.object_id, pointer.ref.name)
+            ref = decode_ref(ref_path)
             if ref.sha256 != pointer.sha256:
                 raise DamagedError(f"{path} has content {ref.sha256}, expected {pointer.sha256}: it was remade since")
-            check_object(ref, path)
+            self._check_or_set_aside(ref, ref_path)
         except DamagedError as error:
             raise DamagedError(f"{where}: {error}. Remake it with `{remake_command(pointer)}`") from None
         return path
+
+    def _check_or_set_aside(self, ref: ObjectRef, ref_path: Path) -> None:
+        """DamagedError for what is not whole, which is then out of the way: whoever asks next finds it missing."""
+        try:
+            check_object(ref, self.path(ref))
+        except DamagedError as error:
+            self._set_aside(ref_path, error)
+            raise
 
     def _set_aside(self, ref_path: Path, error: DamagedError) -> None:
         """Move a damaged object and its reference out of the way, under a name nothing reads."""

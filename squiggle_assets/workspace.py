@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 
 from io_managers.store import Store
+from resources.item_source import SUFFIXES
 from resources.settings import Settings
 from squiggle_assets import profiles
 from squiggle_assets.science.canonical import sha256_text
@@ -50,9 +51,11 @@ class Workspace:
         if given is None:
             return None
         path = Path(given).expanduser()
+        if path.is_dir():
+            raise ValueError(f"--items {given}: a folder; give one file ({', '.join(SUFFIXES)}) or a hub id")
         if path.exists():
             return str(path.absolute())
-        if given.startswith((".", "/", "~")) or given.count("/") != 1:
+        if given.startswith((".", "/", "~")) or given.count("/") != 1 or given.endswith(SUFFIXES):
             raise ValueError(f"--items {given}: no such file, and not a hub id of the form 'owner/name'")
         return given
 

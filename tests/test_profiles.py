@@ -46,6 +46,12 @@ def test_what_a_profile_leaves_out_has_the_default() -> None:
         ("total_steps: 200", "totl_steps: 200", "training: unknown field"),
         ("num_seeds: 3\n", "", "needs exactly the fields"),
         ("probe: {}", "probe: {}\nextra: 1", "needs exactly the fields"),
+        ("total_steps: 200", 'total_steps: "200"', r"training.total_steps: .*got '200'"),
+        ("total_steps: 200", "total_steps: -5", "training.total_steps: no number of a profile is negative, got -5"),
+        ("total_steps: 200", "dtype: float64", "training.dtype: .*got 'float64'"),
+        ("probe: {}", "probe: 3", "probe: needs fields like .*got 3"),
+        ("num_seeds: 3", "num_seeds: three", "num_seeds: a whole number from 1 on, got 'three'"),
+        ("probe: {}", "probe: {", "profile mine: not YAML"),
     ],
 )
 def test_a_misspelt_or_missing_field_is_refused_by_name(old: str, new: str, said: str) -> None:

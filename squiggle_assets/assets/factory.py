@@ -21,6 +21,7 @@ from squiggle_assets.assets.node import Graph, Input, Node, Out, Partition, Scop
 from squiggle_assets.assets.states import States
 from squiggle_assets.schemas.handles import CheckOutcome, Handle, Product
 from squiggle_assets.science.ports import Progress
+from squiggle_assets.science.source import edited_since
 
 _LOADED = {
     load: dg.PythonObjectDagsterType(python_type, name=f"squiggle_{load}")
@@ -172,6 +173,12 @@ def _outputs(context: Any, graph: Graph, node: Node, inputs: Mapping[str, Any]) 
         reused = values is not None
         if values is None:
             values = dict(node.compute(step, **inputs))
+            if edited_since(identity.code_version, node.compute):
+                raise dg.Failure(
+                    f"the source of {node.name} was edited while this step ran: nobody knows which code made its "
+                    "result, so it is not kept. Run it again",
+                    allow_retries=False,
+                )
         if node.figures is not None and not reused:
             facts |= node.figures(values, scope)
         for out in node.outs:
@@ -202,12 +209,17 @@ def _hand_over(
         origin=origin(graph, out.name, identity, scope, context.run.run_id),
         object_name=name,
         checks=outcomes,
-        metadata={**step.facts, "reused": reused},
+        metadata={**{what: _shown(value) for what, value in step.facts.items()}, "reused": reused},
     )
     yield dg.Output(product, output_name=_dagster_name(out.name), tags=origin_tags(product.origin))
     key = dg.AssetKey(list(graph.key(out.name)))
     for outcome in outcomes:
         yield check_result(key, outcome)
+
+
+def _shown(value: Any) -> Any:
+    """A plot (Markdown of an image) as Dagster renders it; a plain string would be shown as its text."""
+    return dg.MetadataValue.md(value) if isinstance(value, str) and value.startswith("![") else value
 
 
 def fan_in_condition() -> dg.AutomationCondition[Any]:

@@ -6,20 +6,24 @@ Not here: making anything (assets.factory) or choosing what to make (run_plan).
 
 from __future__ import annotations
 
+import logging
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
 from io_managers.gate import schema_sha256
-from io_managers.pointers import Pointer
+from io_managers.pointers import DamagedError, Pointer
 from io_managers.store import Store
 from squiggle_assets.assets.node import Graph, Node, Out, Partition, Scope
 from squiggle_assets.schemas.handles import Origin
-from squiggle_assets.science.canonical import canonical_json, sha256_json
+from squiggle_assets.science.canonical import sha256_json
 from squiggle_assets.science.spec import Roster
+
+_LOG = logging.getLogger("squiggle.identity")
 
 State = Literal["current", "stale", "missing", "refused", "waiting"]
 
@@ -41,6 +45,16 @@ class Identity:
 
 
 @cache
+def library_versions(*, torch: bool) -> Mapping[str, str]:
+    """Versions of the libraries that shape numbers: another one may give others. torch: those of training too.
+
+    Without the build ('+cpu'): the same version on another device is meant to be the same run.
+    """
+    names = ("numpy", "polars", "scipy") + (("peft", "tokenizers", "torch", "transformers") if torch else ())
+    return {name: metadata.version(name).partition("+")[0] for name in names}
+
+
+@cache
 def git_state() -> tuple[str | None, bool | None]:
     """(commit, dirty) of the checkout this code runs from; (None, None) outside one."""
     here = Path(__file__).resolve().parent
@@ -59,6 +73,15 @@ def _name(graph: Graph, asset: str, at: Partition) -> str:
     return "/".join([graph.path(asset), *(str(part) for part in at if part is not None)])
 
 
+def pointer_of(store: Store, asset: str, at: Partition) -> Pointer | None:
+    """The partition's pointer; None also where its file is damaged: making the partition writes it again."""
+    try:
+        return store.pointer(asset, at.arm, at.seed)
+    except DamagedError as error:
+        _LOG.warning("%s; taken as missing", error)
+        return None
+
+
 def input_pointers(
     graph: Graph, node: Node, at: Partition, roster: Roster, store: Store
 ) -> dict[str, list[tuple[str, Pointer | None]]]:
@@ -66,7 +89,7 @@ def input_pointers(
     found: dict[str, list[tuple[str, Pointer | None]]] = {}
     for argument, entry in node.inputs.items():
         found[argument] = [
-            (_name(graph, entry.asset, p), store.pointer(graph.path(entry.asset), p.arm, p.seed))
+            (_name(graph, entry.asset, p), pointer_of(store, graph.path(entry.asset), p))
             for p in graph.feeds(node, entry, at, roster)
         ]
     return found
@@ -82,14 +105,16 @@ def identify(graph: Graph, node: Node, scope: Scope, roster: Roster, store: Stor
     present = {argument: [(n, p) for n, p in pairs if p is not None] for argument, pairs in pointers.items()}
     shas = {argument: [pointer.sha256 for _, pointer in pairs] for argument, pairs in present.items()}
     version = node.code_version
+    libraries = library_versions(torch=node.pool is not None)
     if node.spec is not None:
         rows = {name: store.read(present[name][0][1]).row(0, named=True) for name in node.spec_rows}
         config = node.spec(scope, {argument: value[0] for argument, value in shas.items()}, rows)
-        config = {"code_version": version, **config}
+        config = {"code_version": version, "libraries": libraries, **config}
     else:
         config = {
             "node": node.name,
             "code_version": version,
+            "libraries": libraries,
             "params": node.params(scope),
             "partition": list(scope.partition),
             "study": None if node.grain == "shared" else graph.study.name,
@@ -129,12 +154,12 @@ def state(graph: Graph, node: Node, scope: Scope, roster: Roster, store: Store) 
     there are now. refused: current, but a blocking check failed. waiting: an input is absent.
     """
     at = scope.partition
-    mine = [store.pointer(graph.path(out.name), at.arm, at.seed) for out in node.outs]
+    mine = [pointer_of(store, graph.path(out.name), at) for out in node.outs]
     try:
         wanted = identify(graph, node, scope, roster, store).object_id
     except MissingInputError:
         return "waiting" if all(p is None for p in mine) else "stale"
-    if any(pointer is None or not store.path(pointer.ref).exists() for pointer in mine):
+    if any(pointer is None or not store.looks_whole(pointer.ref) for pointer in mine):
         return "missing"
     if any(pointer is not None and pointer.origin.object_id != wanted for pointer in mine):
         return "stale"
@@ -150,8 +175,3 @@ def _judged(graph: Graph, out: Out, pointer: Pointer) -> bool:
         return False
     model = graph.tables.get(out.short) if out.kind == "table" else None
     return model is None or pointer.ref.schema_sha256 == schema_sha256(model)
-
-
-def spec_text(identity: Identity) -> str:
-    """The canonical JSON an id is the hash of."""
-    return canonical_json(identity.config)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import fields
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import yaml
+from pydantic import TypeAdapter, ValidationError
 
 from squiggle_assets.science.spec import (
     BaseModelSpec,
@@ -36,23 +37,40 @@ def names() -> list[str]:
 
 def _part(profile: str, part: str, given: Any) -> Any:
     kind = _PARTS[part]
+    if not isinstance(given, dict):
+        raise ValueError(f"profile {profile}, {part}: needs fields like {{name: value}}, got {given!r}")
     known = {f.name: f for f in fields(kind)}
     unknown = sorted(set(given) - set(known))
     if unknown:
         raise ValueError(f"profile {profile}, {part}: unknown field(s) {unknown}; known are {sorted(known)}")
     values = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
+    types = get_type_hints(kind)
+    for key, value in values.items():
+        if isinstance(value, int | float) and value < 0:
+            raise ValueError(f"profile {profile}, {part}.{key}: no number of a profile is negative, got {value}")
+        try:
+            TypeAdapter(types[key]).validate_python(value, strict=True)
+        except ValidationError as errors:
+            said = errors.errors()[0]["msg"]
+            raise ValueError(f"profile {profile}, {part}.{key}: {said}, got {value!r}") from None
     return kind(**values)
 
 
 def parse(name: str, text: str) -> Profile:
     """A profile from its YAML text; ValueError names profile, part and field."""
-    given = yaml.safe_load(text)
+    try:
+        given = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(f"profile {name}: not YAML: {' '.join(str(error).split())}") from None
     wanted = {"description", "num_seeds", *_PARTS}
     if not isinstance(given, dict) or set(given) != wanted:
         have = sorted(given) if isinstance(given, dict) else given
         raise ValueError(f"profile {name}: needs exactly the fields {sorted(wanted)}, has {have}")
     parts = {part: _part(name, part, given[part]) for part in _PARTS}
-    return Profile(name=name, description=given["description"], num_seeds=int(given["num_seeds"]), **parts)
+    num_seeds = given["num_seeds"]
+    if isinstance(num_seeds, bool) or not isinstance(num_seeds, int) or num_seeds < 1:
+        raise ValueError(f"profile {name}, num_seeds: a whole number from 1 on, got {num_seeds!r}")
+    return Profile(name=name, description=str(given["description"]), num_seeds=num_seeds, **parts)
 
 
 def is_file(name: str) -> bool:

@@ -99,7 +99,7 @@ class ControllerDecisions(Table):
     run_id: str = column(_RUN)
     step: int = column("step whose batch the decision is about", unit="steps", ge=0)
     controller: str = column("non_finite or divergence", isin=["non_finite", "divergence"])
-    feature: str = column("what it looked at", isin=["loss", "grad_norm", "loss_z"])
+    feature: str = column("what it looked at", isin=["loss", "grad_norm", "loss_z", "activation"])
     value: float = column("the feature; NaN where the number itself was not a number", nullable=True)
     decision: str = column("what it decided", isin=["continue", "stop"])
     reason: str = column("why, in words with the numbers")

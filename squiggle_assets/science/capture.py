@@ -62,6 +62,10 @@ def probe_rows(tokenizer: Any, items: pl.DataFrame, spec: ProbeSpec) -> ProbeRow
     return ProbeRows(table=table, sha256=digest.hexdigest())
 
 
+class NotFiniteError(ValueError):
+    """An activation is nan, or too large for the type it is stored in; the message says where."""
+
+
 class Capture(NamedTuple):
     """What one forward pass over the probe sets gave."""
 
@@ -105,7 +109,7 @@ class Prober:
         """One forward pass over all sets at once; the model must be in eval mode and inside packed_attention.
 
         Raises:
-            ValueError: an activation is not finite in the stored type.
+            NotFiniteError: an activation is not finite in the stored type.
         """
         with _recorded(self._places) as seen:
             final_nd = hidden(self._parts, self._batch)
@@ -114,7 +118,7 @@ class Prober:
             stored: Any = whole_nd.to(self._dtype).to("cpu")
             # nan goes through to both ends; asking every half for itself costs 15 times as much
             if not all(math.isfinite(end) for end in torch.aminmax(stored)):
-                raise ValueError(f"activations of {place} are not finite in {self._dtype}: use probe dtype float32")
+                raise NotFiniteError(f"activations of {place} are not finite in {self._dtype}: use probe dtype float32")
             for name, part in zip(self._names, stored.split(self._sizes), strict=True):
                 tensors[f"{name}.{place}"] = part.clone()
         return Capture(dict(sorted(tensors.items())), self._losses(final_nd))

@@ -93,6 +93,13 @@ class NonFinite:
         return None
 
 
+def stopped_by_capture(step: int, reason: str) -> Decision:
+    """The stop of a run whose activations can no longer be recorded."""
+    return Decision(
+        step=step, controller="non_finite", feature="activation", value=math.nan, decision="stop", reason=reason
+    )
+
+
 @dataclass(frozen=True)
 class Divergence:
     """Stops a run whose loss leaves its own recent past upwards."""

@@ -34,7 +34,7 @@ def run_spec(
     Args:
         data_sha256: Of the items with their split: training, validation and probe items.
         base_model_sha256: Of the weights and the tokenizer.
-        curriculum_id: Of the resolved policy, step ladder included.
+        curriculum_id: Of the resolved policy; the same for all runs of a step ladder.
         training: All of it counts, the micro-batch too: it sets the order of sums.
         probe: All of it counts.
         seed: Of the draws and of the adapter's start.

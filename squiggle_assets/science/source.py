@@ -45,10 +45,13 @@ Target = tuple[str, str]
 @dataclass(frozen=True)
 class _Module:
     name: str
+    path: Path
+    stamp: tuple[int, int]
+    """Size and time of change of the file when it was read."""
     definitions: dict[str, tuple[ast.stmt, ...]]
     imports: dict[str, Target]
     effects: tuple[ast.stmt, ...]
-    """Top-level statements that bind no name: they run whenever anything of the module is used."""
+    """Top-level statements that do more than define: they run whenever anything of the module is used."""
 
 
 def code_version(*functions: Callable[..., Any] | str) -> str:
@@ -104,6 +107,25 @@ def _definition(module_name: str, name: str) -> tuple[str, frozenset[Target]]:
     raise LookupError(f"{module_name} defines no {name!r}")
 
 
+def edited_since(version: str, *functions: Callable[..., Any] | str) -> bool:
+    """Whether the code of the functions on the disk is no longer what this version was the hash of.
+
+    What a process imports late is what lies on the disk by then. Cheap where no file was touched.
+    """
+    targets = sorted(_target(function) for function in functions)
+    names = {key.partition(":")[0] for key, _ in definitions(*targets)}
+    if all(_stamp(module.path) == module.stamp for module in map(_module, names)):
+        return False
+    for remembered in (definitions, _definition, _module):
+        remembered.cache_clear()
+    return code_version(*functions) != version
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
+
+
 def _target(function: Callable[..., Any] | str) -> Target:
     if isinstance(function, str):
         module, _, name = function.partition(":")
@@ -130,10 +152,11 @@ def _statement(statement: ast.stmt, module: _Module) -> tuple[str, frozenset[Tar
 
 def _references(nodes: list[ast.AST], module: _Module) -> Iterator[Target]:
     """What the nodes name: definitions of their own module, and of others through imports inside and above them."""
-    imports = dict(module.imports)
+    local: dict[str, Target] = {}
     for node in nodes:
         if isinstance(node, ast.Import | ast.ImportFrom):
-            imports |= _imported(node, module.name)
+            local |= _imported(node, module.name)
+    imports = {**module.imports, **local}
     inner: set[int] = set()
     for node in nodes:
         if isinstance(node, ast.Attribute):
@@ -145,7 +168,7 @@ def _references(nodes: list[ast.AST], module: _Module) -> Iterator[Target]:
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and id(node) not in inner:
             if node.id in module.definitions:
                 yield module.name, node.id
-            elif node.id in imports:
+            if node.id in local or (node.id in imports and node.id not in module.definitions):
                 yield imports[node.id]
 
 
@@ -179,6 +202,8 @@ def _imported(node: ast.Import | ast.ImportFrom, here: str) -> dict[str, Target]
     if node.level or node.module is None:
         raise ValueError(f"{here}: a relative import has no place in an identity; name the module in full")
     for alias in node.names:
+        if alias.name == "*":
+            raise ValueError(f"{here}: import * hides what is used; name it")
         inside = f"{node.module}.{alias.name}"
         found[alias.asname or alias.name] = (inside, WHOLE) if _is_module(inside) else (node.module, alias.name)
     return found
@@ -189,25 +214,44 @@ def _module(name: str) -> _Module:
     path = _source_path(name)
     if path is None:
         raise ModuleNotFoundError(f"no source for {name!r}: a code version needs modules of this project")
+    stamp = _stamp(path)
     bound: dict[str, list[ast.stmt]] = {}
     imports: dict[str, Target] = {}
     effects: list[ast.stmt] = []
     for statement in ast.parse(path.read_text(encoding="utf-8")).body:
-        if isinstance(statement, ast.Import | ast.ImportFrom | ast.If):
+        if isinstance(statement, _DEFINING):
+            names = _bound(statement)
+        elif _is_text(statement):
+            continue
+        else:
             inside = [node for node in ast.walk(statement) if isinstance(node, ast.Import | ast.ImportFrom)]
             for node in inside:
                 imports |= _imported(node, name)
-            if inside:
+            if isinstance(statement, ast.Import | ast.ImportFrom) or _only_imports(statement):
                 continue
-        names = _bound(statement)
+            # A loop, a with, a try, a condition, a call: it may bind names, and it may change what is already bound.
+            names = _bound(statement)
+            effects.append(statement)
         for each in names:
             bound.setdefault(each, []).append(statement)
-        if not names and not _is_text(statement):
+        if isinstance(statement, _DEFINING) and not names:
             effects.append(statement)
-    return _Module(name, {key: tuple(value) for key, value in bound.items()}, imports, tuple(effects))
+    definitions_ = {key: tuple(value) for key, value in bound.items()}
+    return _Module(name, path, stamp, definitions_, imports, tuple(effects))
+
+
+_DEFINING = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Assign, ast.AnnAssign, ast.AugAssign)
+
+
+def _only_imports(statement: ast.stmt) -> bool:
+    """`if TYPE_CHECKING:` with nothing but imports in it."""
+    return isinstance(statement, ast.If) and all(
+        isinstance(part, ast.Import | ast.ImportFrom) for part in (*statement.body, *statement.orelse)
+    )
 
 
 def _bound(statement: ast.stmt) -> set[str]:
+    """Names that a top-level statement binds, those inside of functions and classes left out."""
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return {statement.name}
     if isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign):
@@ -215,7 +259,8 @@ def _bound(statement: ast.stmt) -> set[str]:
     else:
         places = [statement]
     nodes = [node for place in places for node in ast.walk(place)]
-    return {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    inner = {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)}
+    return inner | {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
 
 
 def _is_text(statement: ast.stmt) -> bool:

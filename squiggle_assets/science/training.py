@@ -23,7 +23,7 @@ from torch import Tensor
 
 from squiggle_assets.science import adapters, controller, milestones
 from squiggle_assets.science.batching import loss_sum, micro_batches
-from squiggle_assets.science.capture import Prober, ProbeRows
+from squiggle_assets.science.capture import NotFiniteError, Prober, ProbeRows
 from squiggle_assets.science.determinism import deterministic
 from squiggle_assets.science.evaluation import Evaluator, measure
 from squiggle_assets.science.fast_lora import fast_lora
@@ -147,12 +147,14 @@ class _Run:
         if step == 0:
             self._measure(0)
         stopped: controller.Decision | None = None
-        while step < total and stopped is None:
+        while step < total:
             stopped = self._update(step)
             if stopped is not None:
                 break
             step += 1
-            self._measure(step)
+            stopped = self._measure(step)
+            if stopped is not None:
+                break
             self._checkpoint(step, checkpoints)
             progress(step, total, f"loss {self.log.losses[-1]:.3f}")
         if stopped is not None and stopped.controller != "non_finite":
@@ -205,16 +207,27 @@ class _Run:
         self.log.num_supervised += num_supervised
         return None
 
-    def _measure(self, step: int, *, stopping: bool = False) -> None:
-        """What the cadence asks for, all at the last step; a run that stops adds what its cadence left out."""
+    def _measure(self, step: int, *, stopping: bool = False) -> controller.Decision | None:
+        """What the cadence asks for, all at the last step; a run that stops adds what its cadence left out.
+
+        The decision to stop where activations can no longer be stored; before training that is an error.
+        """
         last = step == self.plan.total_steps
         if last or stopping != (step % self.run.training.eval_every == 0):
             self.log.add(step, measure(self.evaluators))
         if last or stopping != (step % self.run.probe.capture_every == 0):
-            captured = self.prober.capture()
+            try:
+                captured = self.prober.capture()
+            except NotFiniteError as error:
+                if step == 0:
+                    raise
+                decision = controller.stopped_by_capture(step, str(error))
+                self.log.decide(decision)
+                return decision
             self.captures.put(step, captured.tensors)
             self.log.captured.append(step)
             self.log.add(step, {f"probe_{name}_loss": loss for name, loss in captured.losses.items()})
+        return None
 
     def _checkpoint(self, step: int, checkpoints: CheckpointStore) -> None:
         keep = step == self.plan.decay_start

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from squiggle_assets.science.spec import Study
 from squiggle_assets.studies.curriculum_ab import CURRICULUM_AB
-from squiggle_assets.studies.trigger_mining import TRIGGER_MINING
 
-STUDIES: dict[str, Study] = {study.name: study for study in (CURRICULUM_AB, TRIGGER_MINING)}
+STUDIES: dict[str, Study] = {study.name: study for study in (CURRICULUM_AB,)}
 
 
 def study(name: str) -> Study:

@@ -17,6 +17,7 @@ from io_managers.tables import TableIOManager, table_io_manager
 from partitions.dimensions import run_key
 from partitions.rosters import add_seeds
 from resources.settings import Settings
+from squiggle_assets.assets import factory
 from squiggle_assets.assets.factory import assets_of
 from squiggle_assets.assets.node import NOWHERE, Graph, Input, Node, Out, Partition, Scope
 from squiggle_assets.assets.states import States
@@ -75,6 +76,7 @@ class Bench:
             outs=(Out(name="source"),),
             params=lambda scope: self.source,
             compute=compute,
+            figures=lambda values, scope: {"plot": "![x](data:image/png;base64,AA==)", "size": 1},
         )
 
     def train_node(self) -> Node:
@@ -381,3 +383,34 @@ def test_chosen_arms_bring_the_arm_that_judges_them_with_all_its_seeds() -> None
     assert chosen.holds(Partition("placebo", 123)) and chosen.holds(Partition("iid", 42))
     assert not chosen.holds(Partition("iid", 123)) and not chosen.holds(Partition("ramp", 42))
     assert Selection(seeds=frozenset({42})).with_judges(graph).judges == frozenset()
+
+
+def test_a_truncated_object_is_missing_and_made_again_and_so_is_a_damaged_pointer(bench: Bench) -> None:
+    everything(bench)
+    store = bench.workspace.store
+    pointer = store.pointer("source")
+    assert pointer is not None
+    path = store.path(pointer.ref)
+    path.write_bytes(path.read_bytes()[:-10])
+    assert bench.state("source") == "missing"
+    assert bench.run("source").success
+    assert bench.state("total", Partition("iid")) == "current", "the same rows: nothing that rests on them changed"
+    damaged = bench.workspace.folder / "assets" / "source" / "_.json"
+    damaged.write_text("{")
+    assert bench.state("source") == "missing"
+    assert bench.run("source").success
+    assert bench.state("total", Partition("iid")) == "current"
+
+
+def test_a_step_whose_code_is_edited_meanwhile_keeps_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(factory, "edited_since", lambda version, function: True)
+    result = bench.run("source")
+    assert not result.success
+    assert "was edited while this step ran" in error_of(result)
+    assert bench.workspace.store.pointer("source") is None
+
+
+def test_plots_are_markdown_in_the_metadata_so_that_the_page_shows_them(bench: Bench) -> None:
+    metadata = bench.run("source").asset_materializations_for_node("source")[0].metadata
+    assert isinstance(metadata["plot"], dg.MarkdownMetadataValue)
+    assert metadata["size"].value == 1

@@ -9,7 +9,19 @@ from io_managers import verification
 from io_managers.commit import CommitError, FileOps
 from io_managers.pointers import DamagedError
 from io_managers.store import Store
-from tests.io_managers.stored import draft, flip
+from tests.io_managers.stored import draft, files_below, flip
+
+
+def keeper(folder):
+    """Puts a folder back as it is now: what is found damaged is set aside."""
+    files = {path.relative_to(folder): path.read_bytes() for path in files_below(folder)}
+
+    def restore():
+        for name, content in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content)
+
+    return restore
 
 
 class FailAt(FileOps):
@@ -64,7 +76,7 @@ def test_whichever_operation_fails_the_object_is_whole_or_absent_and_can_be_made
 @pytest.mark.parametrize("name", ["points.parquet", "points.json"])
 def test_forty_of_forty_flipped_bits_in_a_table_are_refused(store, stored, name):
     path = store.path(stored.ref).parent / name
-    whole = path.read_bytes()
+    whole, restore = path.read_bytes(), keeper(path.parent)
     rng = random.Random(0)
     for _ in range(40):
         flip(path, rng.randrange(len(whole)), rng.randrange(8))
@@ -72,7 +84,7 @@ def test_forty_of_forty_flipped_bits_in_a_table_are_refused(store, stored, name)
             store.scan(stored)
         assert name in str(refused.value)
         assert "squiggle run study --select points --arms ramp --seeds 2" in str(refused.value)
-        path.write_bytes(whole)
+        restore()
     store.scan(stored)
 
 
@@ -82,14 +94,14 @@ def test_forty_of_forty_flipped_bits_in_a_handle_are_refused(store, make_origin,
     ref = store.put_handle("abc123", "adapter", draft(), origin)
     pointer = store.point("study/adapter", "ramp", 2, ref, origin)
     path = store.path(ref) / name
-    whole = path.read_bytes()
+    whole, restore = path.read_bytes(), keeper(store.path(ref).parent)
     rng = random.Random(1)
     for _ in range(40):
         flip(path, rng.randrange(len(whole)), rng.randrange(8))
         with pytest.raises(DamagedError, match=r"expected sha256 [0-9a-f]{64}, found [0-9a-f]{64}") as refused:
             store.open_handle(pointer)
         assert name in str(refused.value)
-        path.write_bytes(whole)
+        restore()
     assert store.open_handle(pointer).files
 
 
@@ -157,3 +169,26 @@ def test_an_unchanged_file_is_hashed_once_a_process_and_a_changed_one_again(stor
     path.write_bytes(path.read_bytes())
     store.scan(stored)
     assert len(hashed) == before + 1
+
+
+def test_what_reading_finds_damaged_is_set_aside_and_missing_from_then_on(store, stored, points, model, origin):
+    path = store.path(stored.ref)
+    flip(path, 100, 3)
+    assert store.looks_whole(stored.ref), "no byte is missing: only reading can tell"
+    with pytest.raises(DamagedError):
+        store.read(stored)
+    assert not store.looks_whole(stored.ref)
+    assert [path.name for path in files_below(store.root / "damaged")] == ["points.json", "points.parquet"]
+    store.put_table(stored.ref.object_id, stored.ref.name, points, model, origin)
+    assert store.read(stored).equals(points)
+
+
+def test_a_truncated_table_and_a_handle_that_lacks_bytes_do_not_look_whole(store, stored, make_origin):
+    path = store.path(stored.ref)
+    path.write_bytes(path.read_bytes()[:-1])
+    assert not store.looks_whole(stored.ref)
+    ref = store.put_handle("def456", "adapter", draft(), make_origin(asset="study/adapter"))
+    assert store.looks_whole(ref)
+    weights = store.path(ref) / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    assert not store.looks_whole(ref)

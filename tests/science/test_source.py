@@ -166,3 +166,43 @@ def test_versions_are_known_without_loading_torch() -> None:
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.split() == [source.code_version("squiggle_assets.assets.runs:_run"), "False"]
+
+
+GUARDED = "try:\n    from {name} import nowhere\nexcept ImportError:\n    nowhere = 1"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("for each in (1, 2):\n    REGISTRY[each] = each", "for each in (1, 2):\n    REGISTRY[each] = 2 * each"),
+        (GUARDED, GUARDED.replace("nowhere = 1", "nowhere = 2")),
+        ("if True:\n    SWITCH = 1", "if True:\n    SWITCH = 2"),
+    ],
+)
+def test_statements_that_do_more_than_define_count_for_all_of_their_module(write, old, new) -> None:
+    stem = "REGISTRY = {{}}\n{body}\n\ndef offset():\n    return REGISTRY"
+    before, after = (write("late", FILES["late"].strip(), stem.replace("{body}", body)) for body in (old, new))
+    assert before["sandbox.late:offset"] != after["sandbox.late:offset"]
+
+
+def test_an_import_inside_a_function_wins_over_a_definition_of_the_same_name(write) -> None:
+    imported = "from {name}.shapes import Apart as UNUSED\n    UNUSED\n    return FACTOR *"
+    found = write("maths", "return FACTOR *", imported)
+    assert {"sandbox.shapes:Apart", "sandbox.maths:UNUSED"} <= set(found)
+
+
+def test_import_star_is_refused(write) -> None:
+    with pytest.raises(ValueError, match="import \\* hides"):
+        write("late", "TABLE = {{}}", "from {name}.shapes import *\nTABLE = {{}}")
+
+
+def test_code_that_is_edited_while_it_is_used_is_noticed_and_a_comment_is_not(write, tmp_path) -> None:
+    write()
+    version = source.code_version("sandbox.maths:area")
+    assert not source.edited_since(version, "sandbox.maths:area")
+    path = next(tmp_path.glob("*/sandbox/maths.py"))
+    text = path.read_text()
+    path.write_text(text.replace("A docstring.", "Another, longer one."))
+    assert not source.edited_since(version, "sandbox.maths:area")
+    path.write_text(text.replace("return FACTOR *", "return 1 + FACTOR *"))
+    assert source.edited_since(version, "sandbox.maths:area")

@@ -14,6 +14,7 @@ from squiggle_assets.schemas import runs
 from squiggle_assets.schemas.base import dtypes
 from squiggle_assets.science import run_log
 from squiggle_assets.science.adapters import attach
+from squiggle_assets.science.capture import Capture, NotFiniteError, Prober
 from squiggle_assets.science.rng import generator
 from squiggle_assets.science.schedule import schedule
 from squiggle_assets.science.training import RunInputs, RunResult, train
@@ -321,3 +322,27 @@ def test_a_policy_that_does_not_fit_is_refused_before_any_model_is_made() -> Non
     assert fewer.train.dropped
     with pytest.raises(ValueError, match=r"items of the curriculum are not in the token table"):
         train(replace(fewer, make_model=no_model), checkpoints=Memory(), captures=Memory())
+
+
+def test_activations_that_cannot_be_stored_stop_the_run_and_are_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, calls = Prober.capture, []
+
+    def capture(self: Prober) -> Capture:
+        calls.append(len(calls))
+        if len(calls) > 3:
+            raise NotFiniteError("activations of x_out.01 are not finite in torch.float16")
+        return real(self)
+
+    monkeypatch.setattr(Prober, "capture", capture)
+    memory = Memory()
+    stopped = train(inputs(), checkpoints=memory, captures=memory)
+    decision = stopped.controller_decisions.row(-1, named=True)
+    assert (decision["controller"], decision["feature"], decision["decision"]) == ("non_finite", "activation", "stop")
+    # captures at steps 0, 2 and 4 went well, the one at 6 did not
+    assert stopped.summary["num_updates"] == 6
+    assert stopped.capture_steps == tuple(memory.steps) == (0, 2, 4)
+    assert stopped.summary["stop_reason"] == "activations of x_out.01 are not finite in torch.float16"
+    calls.clear()
+    calls.extend(range(9))
+    with pytest.raises(NotFiniteError):
+        train(inputs(), checkpoints=Memory(), captures=Memory())
