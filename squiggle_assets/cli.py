@@ -77,6 +77,7 @@ def _run(session: Any, selection: Any) -> bool:
         num_workers=session.workspace.settings.workers,
         console=console,
         marts_are_current=session.marts_are_current,
+        marts_wait_for=session.marts_wait_for,
         after_stage=lambda stage: listing.print_design(session, console) if stage == 0 else None,
     )
     listing.print_summary(session, summary, console)
@@ -125,6 +126,7 @@ def claims(
         listing.show(
             rows if as_json else listing.short_claims(rows), console, as_json=as_json, title=f"claims of {study}"
         )
+        listing.warn_of_old_claims(session, errors if as_json else console)
 
 
 @app.command()
@@ -164,11 +166,15 @@ def report(
         else:
             arm, _, seed = run_of.partition(":")
             selection = _selection(session.study, arm, seed, "run_report")
-            at = (arm, next(iter(selection.seeds)))
-        ok = _run(session, selection)
-        if ok:
-            console.print(str(listing.report_path(session, at)), markup=False, highlight=False)
-    raise typer.Exit(0 if ok else 1)
+            if len(selection.arms) != 1 or len(selection.seeds) != 1:
+                raise ValueError(f"--run {run_of}: give one run as ARM:SEED")
+            at = (next(iter(selection.arms)), next(iter(selection.seeds)))
+        path = listing.report_path(session, at) if _run(session, selection) else None
+        if path is None:
+            errors.print("the report was not made: what it waits for is said above", markup=False, highlight=False)
+        else:
+            console.print(str(path), markup=False, highlight=False, soft_wrap=True)
+    raise typer.Exit(1 if path is None else 0)
 
 
 @seeds_app.command("list")
@@ -207,7 +213,7 @@ def sql(
     """Ask the current tables. `squiggle sql "show tables"` lists them."""
     from squiggle_assets.running import asking
 
-    asking.ask(Workspace.given(profile=profile, items=items), query, console, as_json=as_json, out=out)
+    asking.ask(Workspace.given(profile=profile, items=items), query, console, errors, as_json=as_json, out=out)
 
 
 @app.command()
@@ -219,7 +225,7 @@ def warehouse(
     """Export every current table and mart to a .duckdb file for people; nothing reads it back."""
     from squiggle_assets.running import asking
 
-    asking.export(Workspace.given(profile=profile, items=items), out)
+    asking.export(Workspace.given(profile=profile, items=items), out, errors)
     console.print(str(out), markup=False, highlight=False)
 
 

@@ -20,7 +20,7 @@ from squiggle_assets.assets.node import Partition
 from squiggle_assets.assets.states import States
 from squiggle_assets.running.engine import Summary
 from squiggle_assets.running.plan import Selection
-from squiggle_assets.running.session import Session
+from squiggle_assets.running.session import Session, run_command
 
 STATES: tuple[State, ...] = ("current", "stale", "missing", "waiting", "refused")
 _COLOURS = {"supported": "green", "exploratory": "yellow", "underpowered": "magenta", "not supported": "white"}
@@ -42,6 +42,11 @@ def show(rows: Rows, console: Console, *, as_json: bool, title: str) -> None:
     for row in rows:
         table.add_row(*(Text(_cell(value), style=_COLOURS.get(str(value), "")) for value in row.values()))
     console.print(table)
+
+
+def warn(text: str, console: Console) -> None:
+    """One line that must not be overlooked."""
+    console.print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 def print_json(value: Any, console: Console) -> None:
@@ -94,7 +99,7 @@ def claim_rows(session: Session, verdict: str | None) -> Rows:
     if pointer is None:
         raise LookupError(
             f"no claims of {session.study.name} at profile {session.profile.name} yet: run "
-            f"`squiggle run {session.study.name} --profile {session.profile.name}`"
+            f"`{run_command(session.workspace, session.study.name)}`"
         )
     rows = session.store.read(pointer).to_dicts()
     return [
@@ -102,6 +107,14 @@ def claim_rows(session: Session, verdict: str | None) -> Rows:
         for row in rows
         if verdict is None or row["verdict"] == verdict
     ]
+
+
+def warn_of_old_claims(session: Session, console: Console) -> None:
+    """One line if the claims are not what the inputs and the code of now make."""
+    late = session.late("claims")
+    if late is not None:
+        command = run_command(session.workspace, session.study.name)
+        warn(f"claims are stale: {late.why}; run `{command}`", console)
 
 
 def short_claims(rows: Rows) -> Rows:
@@ -164,7 +177,8 @@ def print_summary(session: Session, summary: Summary, console: Console) -> None:
     console.print(f"{summary.num_done} tasks done in {summary.seconds:.0f} s", highlight=False)
     for task, error in summary.failed:
         console.print(f"FAILED {task}: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-    shown = summary.stuck[:10]
+    owed = set(summary.owed)
+    shown = sorted(summary.stuck, key=lambda item: item[0] not in owed)[:10]
     for what, why in shown:
         console.print(f"not made: {what}: {why}", markup=False, highlight=False)
     if len(summary.stuck) > len(shown):
@@ -178,9 +192,9 @@ def print_summary(session: Session, summary: Summary, console: Console) -> None:
 
 
 def report_path(session: Session, at: tuple[str | None, int | None]) -> Path | None:
-    """The HTML report of the study, or of one run; None if it was not made."""
+    """The HTML report of the study, or of one run; None if there is none that is current."""
     asset = "report" if at[0] is None else "run_report"
-    if asset not in session.graph.makers:
+    if asset not in session.graph.makers or session.late(asset, Partition(*at)) is not None:
         return None
     pointer = session.store.pointer(session.graph.path(asset), *at)
     return None if pointer is None else session.store.open_handle(pointer).path / "report.html"
