@@ -15,6 +15,9 @@ from rich.console import Console
 
 from squiggle_assets.workspace import Workspace
 
+console = Console()
+errors = Console(stderr=True)
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -24,17 +27,31 @@ app = typer.Typer(
 seeds_app = typer.Typer(no_args_is_help=True, help="The seed roster of a study.")
 app.add_typer(seeds_app, name="seeds")
 
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib import metadata
+
+        console.print(metadata.version("squiggle-assets"), highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    pass
+
+
 StudyName = Annotated[str, typer.Argument(help="Study, for instance curriculum_ab.")]
 ProfileName = Annotated[
-    str | None, typer.Option("--profile", help="Sizes: test, demo, gpu, or a YAML file of your own [default: demo].")
+    str | None,
+    typer.Option("--profile", help="Sizes: test, demo (if nothing is said), gpu, or your own YAML file."),
 ]
 Items = Annotated[
     str | None, typer.Option("--items", help="Local JSONL/parquet file or hub data set instead of the generated pool.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-
-console = Console()
-errors = Console(stderr=True)
 
 
 def _session(study: str, profile: str | None, items: str | None) -> Any:
@@ -64,23 +81,33 @@ def _run(session: Any, selection: Any) -> bool:
     from squiggle_assets.running import engine, listing
 
     if selection.seeds is not None:
+        strange = sorted(selection.seeds - set(session.seeds) - set(session.study.seeds))
+        if strange:
+            raise ValueError(
+                f"seeds {strange} are not registered: registered are {list(session.seeds)}; "
+                f"`squiggle seeds add {session.study.name} {strange[0]}` registers one"
+            )
         add_seeds(session.study, session.instance, tuple(sorted(selection.seeds)))
     selection = selection.with_judges(session.graph)
     listing.print_plan(session, console, selection)
-    summary = engine.run(
-        session.graph,
-        session.profile,
-        session.seeds,
-        session.store,
-        selection=selection,
-        environment=session.workspace.environment,
-        num_workers=session.workspace.settings.workers,
-        console=console,
-        marts_are_current=session.marts_are_current,
-        marts_wait_for=session.marts_wait_for,
-        after_stage=lambda stage: listing.print_design(session, console) if stage == 0 else None,
-    )
-    listing.print_summary(session, summary, console)
+    try:
+        summary = engine.run(
+            session.graph,
+            session.profile,
+            session.seeds,
+            session.store,
+            selection=selection,
+            environment=session.workspace.environment,
+            num_workers=session.workspace.settings.workers,
+            console=console,
+            marts_are_current=session.marts_are_current,
+            marts_wait_for=session.marts_wait_for,
+            after_stage=lambda stage: listing.print_design(session, console) if stage == 0 else None,
+        )
+    except KeyboardInterrupt:
+        errors.print("stopped; what was finished is kept, the same command goes on from there", soft_wrap=True)
+        raise typer.Exit(130) from None
+    listing.print_summary(session, summary, console, show_report=selection.assets is None)
     return summary.ok
 
 
@@ -90,7 +117,7 @@ def run(
     profile: ProfileName = None,
     arms: Annotated[str | None, typer.Option(help="Only these arms, separated by commas.")] = None,
     seeds: Annotated[
-        str | None, typer.Option(help="Only these seeds, separated by commas (registered if new).")
+        str | None, typer.Option(help="Only these seeds, separated by commas; of the study's roster, or registered.")
     ] = None,
     items: Items = None,
     select: Annotated[str | None, typer.Option(help="Only these assets and all they stand on.")] = None,
@@ -192,14 +219,37 @@ def seeds_add(
     seeds: Annotated[list[str], typer.Argument(help="Seeds to register.")],
     profile: ProfileName = None,
     items: Items = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Register seeds; `squiggle run` then makes their runs."""
+    """Register seeds; `squiggle run` then makes their runs. Another number of seeds is another look at the data."""
     from partitions.keys import seed_of
     from partitions.rosters import add_seeds
 
     with _session(study, profile, items) as session:
-        new = add_seeds(session.study, session.instance, tuple(seed_of(seed) for seed in seeds))
+        chosen = tuple(seed_of(seed) for seed in seeds)
+        asked = (
+            "claims are no longer pre-registered with these seeds (`squiggle seeds remove` takes them back). Add them?"
+        )
+        if not yes and set(chosen) - set(session.seeds):
+            typer.confirm(asked, abort=True)
+        new = add_seeds(session.study, session.instance, chosen)
         console.print(f"added {list(new)}; registered {list(session.seeds)}", highlight=False)
+
+
+@seeds_app.command("remove")
+def seeds_remove(
+    study: StudyName,
+    seeds: Annotated[list[str], typer.Argument(help="Seeds to take off the roster.")],
+    profile: ProfileName = None,
+    items: Items = None,
+) -> None:
+    """Take seeds off the roster; their runs stay in the store and are found again when the seeds come back."""
+    from partitions.keys import seed_of
+    from partitions.rosters import remove_seeds
+
+    with _session(study, profile, items) as session:
+        gone = remove_seeds(session.study, session.instance, tuple(seed_of(seed) for seed in seeds))
+        console.print(f"removed {list(gone)}; registered {list(session.seeds)}", highlight=False)
 
 
 @app.command()
@@ -259,11 +309,8 @@ def main() -> None:
     except (ValueError, LookupError, OSError, RuntimeError) as error:
         if "--debug" in sys.argv or isinstance(error, json.JSONDecodeError):
             raise
-        errors.print(f"error: {error}", markup=False, highlight=False, style="red")
+        errors.print(f"error: {error}", markup=False, highlight=False, style="red", soft_wrap=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        errors.print("stopped; what was finished is kept, the same command goes on from there")
-        sys.exit(130)
 
 
 if __name__ == "__main__":
