@@ -1,6 +1,6 @@
 """Which seeds a study has on an instance: the roster, kept in step with the study's value.
 
-Here: reading it and adding to it. Seeds are never removed: a retired one is excluded by the roster of a new study.
+Here: reading it, adding to it, taking seeds off it (their runs stay in the store).
 """
 
 from __future__ import annotations
@@ -39,6 +39,17 @@ def add_seeds(study: Study, instance: dg.DagsterInstance, seeds: tuple[int, ...]
     if new:
         instance.add_dynamic_partitions(seed_dimension(study, wave), [seed_key(seed) for seed in new])
     return new
+
+
+def remove_seeds(study: Study, instance: dg.DagsterInstance, seeds: tuple[int, ...]) -> tuple[int, ...]:
+    """Take seeds off the roster; those that were on it. ValueError names one that is not, before any goes."""
+    there = registered_seeds(study, instance).seeds
+    unknown = sorted(set(seeds) - set(there))
+    if unknown:
+        raise ValueError(f"seeds {unknown} are not registered; registered are {list(there)}")
+    for seed in dict.fromkeys(seeds):
+        instance.delete_dynamic_partition(seed_dimension(study), seed_key(seed))
+    return tuple(dict.fromkeys(seeds))
 
 
 def sync(study: Study, profile: Profile, instance: dg.DagsterInstance) -> tuple[int, ...]:

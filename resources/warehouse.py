@@ -87,7 +87,7 @@ class Warehouse:
         Raises:
             ValueError: shared names no table, or the root's path would be read as a glob.
         """
-        self._store = store
+        self.store = store
         self._rosters = tuple(rosters)
         self._models = {model.name: model for model in models}
         self._tables = {name: model for name, model in tables.items() if name not in self._models}
@@ -119,6 +119,11 @@ class Warehouse:
     def names(self) -> tuple[str, ...]:
         """Every table and model that a statement may read, by name."""
         return tuple(sorted([*self._tables, *self._models]))
+
+    @property
+    def tables_read(self) -> tuple[str, ...]:
+        """Tables whose partitions a statement, or `sources`, has asked for so far, by name; behind models too."""
+        return tuple(sorted(self._found))
 
     def query(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None) -> pl.DataFrame:
         """The rows of one SELECT; values come in as parameters (`?` or `$name`), never by pasting them into the text.
@@ -171,10 +176,10 @@ class Warehouse:
             raise QueryError(f"no table {name!r}; there are {', '.join(self.names)}")
         if name not in self._found:
             self._found[name] = (
-                [(None, self._store.pointers(name))]
+                [(None, self.store.pointers(name))]
                 if name in self._shared
                 else [
-                    (roster.study, [p for p in self._store.pointers(f"{roster.study}/{name}") if roster.counts(p)])
+                    (roster.study, [p for p in self.store.pointers(f"{roster.study}/{name}") if roster.counts(p)])
                     for roster in self._rosters
                 ]
             )
@@ -199,7 +204,7 @@ class Warehouse:
         own = [duckdb.ColumnExpression(column) for column in dtypes(model)]
         union: duckdb.DuckDBPyRelation | None = None
         for study, pointers in partitions:
-            files = [_checked(self._store.table_path(pointer), pointer, model) for pointer in pointers]
+            files = [_checked(self.store.table_path(pointer), pointer, model) for pointer in pointers]
             if files:
                 rows = self._connection.read_parquet([str(file) for file in files], hive_partitioning=False)
                 leading = [duckdb.ConstantExpression(study).alias("study")] if len(columns) > len(own) else []

@@ -15,6 +15,9 @@ from rich.console import Console
 
 from squiggle_assets.workspace import Workspace
 
+console = Console()
+errors = Console(stderr=True)
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -24,17 +27,31 @@ app = typer.Typer(
 seeds_app = typer.Typer(no_args_is_help=True, help="The seed roster of a study.")
 app.add_typer(seeds_app, name="seeds")
 
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib import metadata
+
+        console.print(metadata.version("squiggle-assets"), highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    pass
+
+
 StudyName = Annotated[str, typer.Argument(help="Study, for instance curriculum_ab.")]
 ProfileName = Annotated[
-    str | None, typer.Option("--profile", help="Sizes: test, demo, gpu, or a YAML file of your own [default: demo].")
+    str | None,
+    typer.Option("--profile", help="Sizes: test, demo (if nothing is said), gpu, or your own YAML file."),
 ]
 Items = Annotated[
     str | None, typer.Option("--items", help="Local JSONL/parquet file or hub data set instead of the generated pool.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-
-console = Console()
-errors = Console(stderr=True)
 
 
 def _session(study: str, profile: str | None, items: str | None) -> Any:
@@ -64,22 +81,33 @@ def _run(session: Any, selection: Any) -> bool:
     from squiggle_assets.running import engine, listing
 
     if selection.seeds is not None:
+        strange = sorted(selection.seeds - set(session.roster.seeds) - set(session.study.seeds))
+        if strange:
+            raise ValueError(
+                f"seeds {strange} are not registered: registered are {list(session.roster.seeds)}; "
+                f"`squiggle seeds add {session.study.name} {strange[0]}` registers one"
+            )
         add_seeds(session.study, session.instance, tuple(sorted(selection.seeds)))
     selection = selection.with_judges(session.graph)
     listing.print_plan(session, console, selection)
-    summary = engine.run(
-        session.graph,
-        session.profile,
-        session.roster,
-        session.store,
-        selection=selection,
-        environment=session.workspace.environment,
-        num_workers=session.workspace.settings.workers,
-        console=console,
-        marts_are_current=session.marts_are_current,
-        after_stage=lambda stage: listing.print_design(session, console) if stage == 0 else None,
-    )
-    listing.print_summary(session, summary, console)
+    try:
+        summary = engine.run(
+            session.graph,
+            session.profile,
+            session.roster,
+            session.store,
+            selection=selection,
+            environment=session.workspace.environment,
+            num_workers=session.workspace.settings.workers,
+            console=console,
+            marts_are_current=session.marts_are_current,
+            marts_wait_for=session.marts_wait_for,
+            after_stage=lambda stage: listing.print_design(session, console) if stage == 0 else None,
+        )
+    except KeyboardInterrupt:
+        errors.print("stopped; what was finished is kept, the same command goes on from there", soft_wrap=True)
+        raise typer.Exit(130) from None
+    listing.print_summary(session, summary, console, show_report=selection.assets is None)
     return summary.ok
 
 
@@ -89,7 +117,7 @@ def run(
     profile: ProfileName = None,
     arms: Annotated[str | None, typer.Option(help="Only these arms, separated by commas.")] = None,
     seeds: Annotated[
-        str | None, typer.Option(help="Only these seeds, separated by commas (registered if new).")
+        str | None, typer.Option(help="Only these seeds, separated by commas; of the study's roster, or registered.")
     ] = None,
     items: Items = None,
     select: Annotated[str | None, typer.Option(help="Only these assets and all they stand on.")] = None,
@@ -125,6 +153,7 @@ def claims(
         listing.show(
             rows if as_json else listing.short_claims(rows), console, as_json=as_json, title=f"claims of {study}"
         )
+        listing.warn_of_old_claims(session, errors if as_json else console)
 
 
 @app.command()
@@ -164,11 +193,15 @@ def report(
         else:
             arm, _, seed = run_of.partition(":")
             selection = _selection(session.study, arm, seed, "run_report")
-            at = (arm, next(iter(selection.seeds)))
-        ok = _run(session, selection)
-        if ok:
-            console.print(str(listing.report_path(session, at)), markup=False, highlight=False)
-    raise typer.Exit(0 if ok else 1)
+            if len(selection.arms) != 1 or len(selection.seeds) != 1:
+                raise ValueError(f"--run {run_of}: give one run as ARM:SEED")
+            at = (next(iter(selection.arms)), next(iter(selection.seeds)))
+        path = listing.report_path(session, at) if _run(session, selection) else None
+        if path is None:
+            errors.print("the report was not made: what it waits for is said above", markup=False, highlight=False)
+        else:
+            console.print(str(path), markup=False, highlight=False, soft_wrap=True)
+    raise typer.Exit(1 if path is None else 0)
 
 
 @seeds_app.command("list")
@@ -186,14 +219,37 @@ def seeds_add(
     seeds: Annotated[list[str], typer.Argument(help="Seeds to register.")],
     profile: ProfileName = None,
     items: Items = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Register seeds; `squiggle run` then makes their runs."""
+    """Register seeds; `squiggle run` then makes their runs. Another number of seeds is another look at the data."""
     from partitions.keys import seed_of
     from partitions.rosters import add_seeds
 
     with _session(study, profile, items) as session:
-        new = add_seeds(session.study, session.instance, tuple(seed_of(seed) for seed in seeds))
+        chosen = tuple(seed_of(seed) for seed in seeds)
+        asked = (
+            "claims are no longer pre-registered with these seeds (`squiggle seeds remove` takes them back). Add them?"
+        )
+        if not yes and set(chosen) - set(session.roster.seeds):
+            typer.confirm(asked, abort=True)
+        new = add_seeds(session.study, session.instance, chosen)
         console.print(f"added {list(new)}; registered {list(session.roster.seeds)}", highlight=False)
+
+
+@seeds_app.command("remove")
+def seeds_remove(
+    study: StudyName,
+    seeds: Annotated[list[str], typer.Argument(help="Seeds to take off the roster.")],
+    profile: ProfileName = None,
+    items: Items = None,
+) -> None:
+    """Take seeds off the roster; their runs stay in the store and are found again when the seeds come back."""
+    from partitions.keys import seed_of
+    from partitions.rosters import remove_seeds
+
+    with _session(study, profile, items) as session:
+        gone = remove_seeds(session.study, session.instance, tuple(seed_of(seed) for seed in seeds))
+        console.print(f"removed {list(gone)}; registered {list(session.roster.seeds)}", highlight=False)
 
 
 @app.command()
@@ -207,7 +263,7 @@ def sql(
     """Ask the current tables. `squiggle sql "show tables"` lists them."""
     from squiggle_assets.running import asking
 
-    asking.ask(Workspace.given(profile=profile, items=items), query, console, as_json=as_json, out=out)
+    asking.ask(Workspace.given(profile=profile, items=items), query, console, errors, as_json=as_json, out=out)
 
 
 @app.command()
@@ -219,7 +275,7 @@ def warehouse(
     """Export every current table and mart to a .duckdb file for people; nothing reads it back."""
     from squiggle_assets.running import asking
 
-    asking.export(Workspace.given(profile=profile, items=items), out)
+    asking.export(Workspace.given(profile=profile, items=items), out, errors)
     console.print(str(out), markup=False, highlight=False)
 
 
@@ -253,11 +309,8 @@ def main() -> None:
     except (ValueError, LookupError, OSError, RuntimeError) as error:
         if "--debug" in sys.argv or isinstance(error, json.JSONDecodeError):
             raise
-        errors.print(f"error: {error}", markup=False, highlight=False, style="red")
+        errors.print(f"error: {error}", markup=False, highlight=False, style="red", soft_wrap=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        errors.print("stopped; what was finished is kept, the same command goes on from there")
-        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,9 @@ class Workspace:
         if profile is not None and profiles.is_file(profile):
             profile = str(Path(profile).expanduser().absolute())
         said = {name: value for name, value in (("profile", profile), ("items", items)) if value is not None}
-        return Workspace(found.model_copy(update=said))
+        made = Workspace(found.model_copy(update=said))
+        _ = made.profile, made.items  # a name that is none has to be refused before anything is made for it
+        return made
 
     @cached_property
     def root(self) -> Path:

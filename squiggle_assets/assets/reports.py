@@ -21,6 +21,7 @@ _STUDY = (
     "scalars",
     "run_manifest",
     "curriculum",
+    "minimum_detectable",
 )
 _RUN = (
     "run_manifest",

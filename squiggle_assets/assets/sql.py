@@ -4,7 +4,7 @@ Here: dependencies, identity and execution of the models. Not here: their text (
 (resources.sql_models) or views (resources.warehouse).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cache
 from typing import Any
 
@@ -17,12 +17,15 @@ from partitions.rosters import registered_seeds
 from resources.sql_lineage import column_lineage
 from resources.sql_models import SqlModel, discover
 from resources.warehouse import Roster, Warehouse, view_columns
-from squiggle_assets.assets.identity import Identity, git_state
-from squiggle_assets.assets.node import Graph
+from squiggle_assets.assets.identity import Identity, git_state, pointer_of
+from squiggle_assets.assets.late import Late, first_late
+from squiggle_assets.assets.node import NOWHERE, Graph
 from squiggle_assets.schemas.base import dtypes
 from squiggle_assets.schemas.handles import Origin, Product
 from squiggle_assets.schemas.tables import RAW, TABLES
+from squiggle_assets.science import spec
 from squiggle_assets.science.canonical import sha256_json
+from squiggle_assets.science.spec import Profile
 
 
 @cache
@@ -88,31 +91,89 @@ def identity_of(model: SqlModel, warehouse: Warehouse) -> Identity:
     return Identity(object_id=sha256_json(config)[:32], config=config, code_version=model.code_version, inputs=sources)
 
 
-def are_current(graphs: Sequence[Graph], store: Store, instance: dg.DagsterInstance) -> bool:
-    """Whether every SQL model's result is what its text and the tables of now make; nothing is computed."""
+def late_table(
+    graphs: Sequence[Graph], profile: Profile, counting: Sequence[Roster], store: Store, names: Collection[str]
+) -> Late | None:
+    """The first partition of these tables that is not current, over all studies of which anything was made.
+
+    Names that are SQL models stand for the tables that those read, near or far.
+    """
+    tables = _tables(names)
+    seeds = {roster.study: tuple(sorted(roster.seeds)) for roster in counting}
+    for graph in graphs:
+        name = graph.study.name
+        registered = spec.Roster(seeds[name], seeds.get(f"{name}/{spec.CONFIRMATION}", ()))
+        found = first_late(graph, profile, registered, store, tables)
+        if found is not None:
+            return found
+    return None
+
+
+def _tables(names: Collection[str]) -> tuple[str, ...]:
+    upstreams = {model.name: model.upstreams for model in models()}
+    found: dict[str, None] = {}
+    for name in names:
+        found |= dict.fromkeys(_tables(upstreams[name]) if name in upstreams else (name,))
+    return tuple(found)
+
+
+def is_current(model: SqlModel, warehouse: Warehouse, store: Store) -> bool:
+    """Whether the model's stored result is what its text makes of its upstreams as they are stored now."""
+    pointer = pointer_of(store, model.name, NOWHERE)
+    return (
+        pointer is not None
+        and pointer.origin.object_id == identity_of(model, warehouse).object_id
+        and pointer.ref.schema_sha256 == schema_sha256(TABLES[model.name])
+        and store.looks_whole(pointer.ref)
+    )
+
+
+def are_current(graphs: Sequence[Graph], profile: Profile, store: Store, instance: dg.DagsterInstance) -> bool:
+    """Whether every SQL model's result is what its text and the tables of now make; nothing is computed.
+
+    Never while a table that they read is itself not current.
+    """
+    counting = rosters(graphs, instance)
     shared = shared_names(graphs) | {model.name for model in models()}
-    with Warehouse(store, rosters(graphs, instance), TABLES, shared=shared) as warehouse:
-        for model in models():
-            pointer = store.pointer(model.name)
-            if pointer is None or pointer.origin.object_id != identity_of(model, warehouse).object_id:
-                return False
-            if pointer.ref.schema_sha256 != schema_sha256(TABLES[model.name]) or not store.path(pointer.ref).exists():
-                return False
-    return True
+    with Warehouse(store, counting, TABLES, shared=shared) as warehouse:
+        if not all(is_current(model, warehouse, store) for model in models()):
+            return False
+    return late_table(graphs, profile, counting, store, [model.name for model in models()]) is None
+
+
+def _assert_current(
+    model: SqlModel, graphs: Sequence[Graph], profile: Profile, counting: Sequence[Roster], warehouse: Warehouse
+) -> None:
+    """Refuse to make a model from what is out of date; dg.Failure names it."""
+    store = warehouse.store
+    late = late_table(graphs, profile, counting, store, [model.name])
+    if late is not None:
+        raise dg.Failure(
+            f"{model.name} is not made: {late}. Make that first (`squiggle run {late.study}` does)",
+            allow_retries=False,
+        )
+    for upstream in models():
+        if upstream.name in model.upstreams and not is_current(upstream, warehouse, store):
+            raise dg.Failure(
+                f"{model.name} is not made: {upstream.name} is stale or missing. Materialise that first",
+                allow_retries=False,
+            )
 
 
 def _product(context: dg.AssetExecutionContext, model: SqlModel, graphs: Sequence[Graph]) -> Product:
     workspace = context.resources.workspace
     store = workspace.store
+    counting = rosters(graphs, context.instance)
     with context.resources.duckdb.get_connection() as connection:
         warehouse = Warehouse(
             store,
-            rosters(graphs, context.instance),
+            counting,
             TABLES,
             shared=shared_names(graphs) | {m.name for m in models()},
             connection=connection,
         )
         with warehouse:
+            _assert_current(model, graphs, workspace.profile, counting, warehouse)
             identity = identity_of(model, warehouse)
             found = store.find(identity.object_id, model.name)
             frame = warehouse.run_model(model) if found is None else None

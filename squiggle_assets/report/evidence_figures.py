@@ -24,7 +24,7 @@ from squiggle_assets.report.style import (
     note_empty,
     phase_bands,
 )
-from squiggle_assets.report.text import number, share
+from squiggle_assets.report.text import mean, number, share
 from squiggle_assets.report.timeline import Timeline
 from squiggle_assets.science.stats import permutation_p
 
@@ -124,7 +124,7 @@ def _histogram(axis: Axes, draws: np.ndarray, observed: list[float], edges: list
     axis.hist(draws, bins=edges, color=PALE)
     axis.axvline(observed[0], color=tint, linewidth=2)
     p = float(permutation_p(np.array(observed[:1]), draws[:, None])[0])
-    words = f"observed {number(observed[0])}, mean {number(draws.mean())}, p = {share(p)}, {len(draws):,} draws"
+    words = f"observed {number(observed[0])}, mean {mean(float(draws.mean()))}, p = {share(p)}, {len(draws):,} draws"
     axis.set_title(f"{name}: {words}", fontsize=SMALL, loc="left", color=INK)
 
 

@@ -1,6 +1,7 @@
-"""The tables of a study report that hold evidence: counts beside nulls, consensus events, invariance, floor, sizes.
+"""The tables of a study report that hold evidence: counts beside nulls, consensus events, invariance, sizes.
 
-Here: frames to document tables. Not here: what was run and claimed (study_tables), order and prose (study_report).
+Here: frames to document tables. Not here: what was run and claimed (study_tables), validation (held_out), order
+and prose (study_report).
 """
 
 from __future__ import annotations
@@ -11,8 +12,7 @@ from typing import Any
 import polars as pl
 
 from squiggle_assets.report.document import Table
-from squiggle_assets.report.text import MISSING, interval, number, plural, share
-from squiggle_assets.science.outcomes import floor_check
+from squiggle_assets.report.text import MISSING, interval, mean, number, plural, share
 from squiggle_assets.science.spec import Study
 
 TOP_EVENTS = 25
@@ -26,7 +26,7 @@ NEEDED = {"seeds": 8, "captures": 100}
 def counts(null_draws: pl.DataFrame, arm_outcomes: pl.DataFrame, names: Sequence[str], probe_set: str) -> Table:
     """Consensus events of every arm and probe set beside what the nulls give; never a count alone."""
     draws = null_draws.filter((pl.col("band") == "all") & (pl.col("metric_group") == "all"))
-    means = {(arm, probe, null): mean for arm, probe, null, mean in _means(draws)}
+    means = {(arm, probe, null): value for arm, probe, null, value in _means(draws)}
     tested = arm_outcomes.filter(pl.col("outcome") == "consensus_event_count")
     q = dict(tested.select("arm", "q_value").iter_rows())
     rows = []
@@ -36,8 +36,8 @@ def counts(null_draws: pl.DataFrame, arm_outcomes: pl.DataFrame, names: Sequence
             null = [means.get((arm, other, name)) for name in ("shift", "surrogate")]
             known = [value for value in null if value is not None]
             beyond = None if observed is None or not known else observed - max(known)
-            shown = (number(value) for value in (observed, *null, beyond))
-            rows.append((arm, other, *shown, share(q.get(arm)) if other == probe_set else MISSING))
+            shown = (mean(value) for value in (*null, beyond))
+            rows.append((arm, other, number(observed), *shown, share(q.get(arm)) if other == probe_set else MISSING))
     columns = ("arm", "probe set", "observed", "mean of shift", "mean of surrogate", "excess", "q")
     return Table(
         columns=columns,
@@ -74,12 +74,12 @@ def _consensus_row(row: Mapping[str, Any]) -> tuple[str, ...]:
     nearest = f"{row['boundary_kind']} {row['boundary_distance']:+g}".replace("-", "−")
     return (
         row["arm"],
-        f"{number(row['median_step'])} {interval(row['step_ci_lo'], row['step_ci_hi'])}",
+        f"{number(row['median_step'])} {interval(row['step_ci_lo'], row['step_ci_hi'], number)}",
         f"{layers}, {row['metric_group']}, {'up' if row['polarity'] > 0 else 'down'}",
         f"{row['num_matched']}/{row['n_seeds']}",
-        f"{number(row['dis_weighted'])} {interval(row['dis_ci_lo'], row['dis_ci_hi'])}",
-        number(row["statistic"]),
-        number(row["null_mean"]),
+        f"{mean(row['dis_weighted'])} {interval(row['dis_ci_lo'], row['dis_ci_hi'])}",
+        mean(row["statistic"]),
+        mean(row["null_mean"]),
         share(row["q_value"]),
         f"NEAR {nearest}" if row["near_boundary"] else nearest,
     )
@@ -97,7 +97,7 @@ def invariance(frame: pl.DataFrame) -> Table:
     rows = []
     for arm, measure, value, null, small, pairs in grouped.rows():
         beyond = None if value is None or null is None else value - null
-        rows.append((arm, measure, number(value), number(null), number(beyond), share(small), number(pairs)))
+        rows.append((arm, measure, mean(value), mean(null), mean(beyond), share(small), number(pairs)))
     return Table(
         columns=columns,
         rows=rows,
@@ -107,40 +107,6 @@ def invariance(frame: pl.DataFrame) -> Table:
         "circle in time; p: share of such turns that are as alike. A schedule that both seeds share lowers p as well "
         "as data do, and pairs share seeds, so no test is made of them.",
     )
-
-
-def floor(scalars: pl.DataFrame, names: Sequence[str]) -> tuple[Table, list[str]]:
-    """Whether training moved held-out loss and accuracy, by arm; and the arms where it did not."""
-    rows, stuck = [], []
-    for arm in names:
-        found = floor_check(scalars, arm)
-        if not found.left:
-            stuck.append(arm)
-        gains = [interval(*found.accuracy_gains[name]) for name in sorted(found.accuracy_gains)]
-        ends = [_ends(scalars, arm, name) for name in ("val_random_loss", "val_random_answer_acc")]
-        num = scalars.filter((pl.col("arm") == arm) & (pl.col("metric") == "val_random_loss"))["seed"].n_unique()
-        rows.append(
-            (arm, number(num), ends[0], interval(*found.loss_drop), ends[1], *gains, "yes" if found.left else "NO")
-        )
-    columns = ("arm", "n", "loss", "drop", "answers right", "gain: answers", "gain: tokens", "left its floor")
-    table = Table(
-        columns=columns,
-        rows=rows,
-        numeric=frozenset(columns[1:7]),
-        caption="Held-out items, first and last validation, mean over n seeds; drop and gain: 95 % t interval over "
-        "seeds. An arm left its floor if the loss fell and an accuracy rose, both "
-        "intervals clear of the smallest change that counts.",
-    )
-    return table, stuck
-
-
-def _ends(scalars: pl.DataFrame, arm: str, metric: str) -> str:
-    rows = scalars.filter((pl.col("arm") == arm) & (pl.col("metric") == metric))
-    if rows.is_empty():
-        return MISSING
-    means = [rows.filter(pl.col("step") == rows["step"].min())["value"].mean()]
-    means.append(rows.filter(pl.col("step") == rows["step"].max())["value"].mean())
-    return " → ".join(number(value) for value in means)  # type: ignore[arg-type]
 
 
 def sizes(study: Study, run_manifest: pl.DataFrame, null_draws: pl.DataFrame) -> tuple[Table, bool]:

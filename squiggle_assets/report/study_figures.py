@@ -54,13 +54,14 @@ def outcomes(arm_outcomes: pl.DataFrame, lines: Mapping[str, Timeline]) -> Figur
     )
 
 
-def validation(scalars: pl.DataFrame, lines: Mapping[str, Timeline]) -> Figure:
-    """Held-out loss and accuracy over training."""
+def validation(scalars: pl.DataFrame, lines: Mapping[str, Timeline], num_items: int) -> Figure:
+    """Held-out loss and accuracy over training, on at most num_items items of a split."""
     return Figure(
         name="validation",
         image=png(figures.validation(scalars, arms=list(lines))),
         alt="Held-out loss and answer accuracy of every arm over training",
-        caption=f"Mean over seeds with 95 % t interval; {_n(scalars)}.",
+        caption=f"Mean over seeds with 95 % t interval; {_n(scalars)}; at most {number(num_items)} items of a split, "
+        "the same ones every time.",
     )
 
 

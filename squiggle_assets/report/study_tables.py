@@ -5,14 +5,14 @@ Here: frames to document tables. Not here: the tables of evidence (evidence_tabl
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
 
 from squiggle_assets.report.document import Badge, Code, Table
-from squiggle_assets.report.text import MISSING, interval, number, percent, plural, share
+from squiggle_assets.report.evidence_words import evidence_words
+from squiggle_assets.report.text import MISSING, interval, mean, number, percent, plural, share
 from squiggle_assets.report.timeline import Timeline
 from squiggle_assets.science.spec import Profile, Study
 
@@ -74,9 +74,9 @@ def claims(frame: pl.DataFrame) -> Table:
         (
             row["claim"],
             Badge(row["verdict"]),
-            number(row["estimate"]),
+            mean(row["estimate"]),
             interval(row["ci_lo"], row["ci_hi"]),
-            number(row["null_mean"]),
+            mean(row["null_mean"]),
             share(row["p_value"]),
             share(row["q_value"]),
             number(row["n_seeds"]),
@@ -98,7 +98,7 @@ def _note(row: Mapping[str, Any]) -> str:
     said = [f"Unit: {row['unit']}."]
     if row["control"] is not None:
         span = interval(row["control_ci_lo"], row["control_ci_hi"])
-        said.append(f"Beyond control {row['control']}: {number(row['control_difference'])} {span}.")
+        said.append(f"Beyond control {row['control']}: {mean(row['control_difference'])} {span}.")
     return " ".join([*said, f"Why: {row['reasons']}"])
 
 
@@ -107,7 +107,9 @@ def methods(frame: pl.DataFrame) -> Table:
     rows = frame.select("claim", "hypothesis", "method", "n_items", "evidence").rows()
     return Table(
         columns=("claim", "hypothesis", "method", "items", "rests on"),
-        rows=[(claim, said, how, number(items), evidence) for claim, said, how, items, evidence in rows],
+        rows=[
+            (claim, said, how, number(items), evidence_words(evidence)) for claim, said, how, items, evidence in rows
+        ],
         numeric=frozenset({"items"}),
         folded="How each claim was tested, and the rows it rests on",
         caption="items: distinct training items of the arm's curriculum.",
@@ -122,13 +124,13 @@ def outcomes(frame: pl.DataFrame) -> Table:
         (
             row["outcome"],
             row["arm"],
-            number(row["value"]),
-            number(row["null_mean"]),
-            number(row["excess"]),
+            number(row["value"]) if row["unit"] == "events" else mean(row["value"]),
+            mean(row["null_mean"]),
+            mean(row["excess"]),
             interval(row["ci_lo"], row["ci_hi"]),
             share(row["p_value"]),
             share(row["q_value"]),
-            number(row["pairing_mean"]),
+            mean(row["pairing_mean"]),
             share(row["pairing_p"]),
             number(row["n_seeds"]),
             row["unit"],
@@ -164,7 +166,7 @@ def settings(study: Study, profile: Profile) -> dict[str, str]:
     detection, spec = study.detection, study.consensus
     return {
         "threshold": f"median + {detection.adaptive_k:g} MAD of the absolute increments, at least "
-        + json.dumps(dict(detection.adaptive_min_threshold)),
+        + ", ".join(f"{least:g} ({metric})" for metric, least in detection.adaptive_min_threshold.items()),
         "suppression": f"{detection.peak_suppression_radius} steps, at most {detection.max_events_per_series} events a "
         f"series, {detection.max_pre_warmup} of them before the end of warm-up",
         "agreement": f"within {spec.tolerance_steps} steps in at least {percent(spec.min_seed_fraction)} of the seeds",

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 MISSING = "–"
 MAX_TEXT = 20_000
 """Characters of one text in a report; what is longer is cut and says so."""
+_WHOLE_FROM = 999.5
+"""From here on three significant digits are whole numbers."""
 
 _INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 _MARKS = re.compile(r"([\\`*\[\]|~$])|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
@@ -30,8 +32,15 @@ def number(value: float | int | None) -> str:
         return MISSING if value is None or math.isnan(value) else ("∞" if value > 0 else "−∞")
     if value == 0:
         return "0"
-    whole = float(value).is_integer() or abs(value) >= 1000
+    whole = float(value).is_integer() or abs(value) >= _WHOLE_FROM
     return (f"{value:,.0f}" if whole else f"{value:.3g}").replace("-", "−")
+
+
+def mean(value: float | None) -> str:
+    """A measured number or mean with three significant digits, zeros at the end kept: 1.00 is no count of 1."""
+    if value is None or not math.isfinite(value) or value == 0 or abs(value) >= _WHOLE_FROM:
+        return number(value)
+    return f"{value:#.3g}".rstrip(".").replace("-", "−")
 
 
 def share(value: float | None) -> str:
@@ -46,11 +55,11 @@ def percent(value: float) -> str:
     return f"{100 * value:.0f} %"
 
 
-def interval(lo: float | None, hi: float | None) -> str:
-    """[lo, hi], or the dash if one end is missing."""
+def interval(lo: float | None, hi: float | None, shown: Callable[[float], str] = mean) -> str:
+    """[lo, hi], or the dash if one end is missing; shown: how an end is written."""
     if lo is None or hi is None or math.isnan(lo) or math.isnan(hi):
         return MISSING
-    return f"[{number(lo)}, {number(hi)}]"
+    return f"[{shown(lo)}, {shown(hi)}]"
 
 
 def plural(count: int, one: str, many: str | None = None) -> str:

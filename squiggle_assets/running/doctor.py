@@ -1,6 +1,7 @@
 """`squiggle doctor`: is this machine and this workspace fit to run, and if not, what to do.
 
-Here: one row per question. Not here: mending anything but what starting up always mends (resources.instance).
+Here: one row per question. Not here: mending anything but what is always mended: by starting up
+(resources.instance), and by reading, which sets damaged objects aside (io_managers.store).
 """
 
 from __future__ import annotations
@@ -83,23 +84,32 @@ def _leftovers(workspace: Workspace) -> Row:
 
 def _stored(workspace: Workspace) -> Row:
     from io_managers.pointers import DamagedError
+    from squiggle_assets.assets.sql import models
     from squiggle_assets.definitions import graph_of
+    from squiggle_assets.running.session import run_command
     from squiggle_assets.studies import STUDIES
 
+    graphs = [graph_of(name) for name in STUDIES]
+    paths = [graph.path(asset) for graph in graphs for asset in graph.makers] + [model.name for model in models()]
     damaged, num = [], 0
-    for name in STUDIES:
-        graph = graph_of(name)
-        for asset in graph.makers:
-            for pointer in workspace.store.pointers(graph.path(asset)):
-                num += 1
-                try:
-                    workspace.store.look(pointer.ref)
-                except DamagedError as error:
-                    damaged.append(str(error))
+    for path in dict.fromkeys(paths):
+        try:
+            pointers = workspace.store.pointers(path)
+        except DamagedError as error:
+            damaged.append(str(error))
+            continue
+        for pointer in pointers:
+            num += 1
+            open_it = workspace.store.table_path if pointer.ref.kind == "table" else workspace.store.open_handle
+            try:
+                open_it(pointer, allow_blocked=True)
+            except DamagedError as error:
+                damaged.append(str(error))
+                # Reading sets the object aside; this does so too where its reference is what is broken.
+                workspace.store.find(pointer.ref.object_id, pointer.ref.name)
     found = damaged[0] if damaged else f"{num} partitions whole"
-    return _row(
-        "stored files", not damaged, found, f"{len(damaged)} damaged: remove the named files, then run the study"
-    )
+    commands = " and ".join(f"`{run_command(workspace, name)}`" for name in STUDIES)
+    return _row("stored files", not damaged, found, f"{len(damaged)} damaged, set aside: {commands} makes them again")
 
 
 _CHECKS: tuple[Callable[[Workspace], Row], ...] = (_devices, _disk, _packages, _pools, _settings, _leftovers, _stored)

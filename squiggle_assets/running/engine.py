@@ -9,6 +9,7 @@ import multiprocessing as mp
 import os
 import queue
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -21,12 +22,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from io_managers.store import Store
 from resources.compute import ONE_THREAD
+from squiggle_assets.assets.late import Late
 from squiggle_assets.assets.node import NOWHERE, Graph
 from squiggle_assets.running import worker
-from squiggle_assets.running.plan import Selection, Task, stage_tasks, wanted_nodes
+from squiggle_assets.running.plan import Selection, Task, owed, stage_tasks, wanted_nodes
 from squiggle_assets.science.spec import Profile, Roster
 
 _QUIET = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "TRANSFORMERS_VERBOSITY": "error"}
+
+
+_MOST_DEATHS = 3
+"""Deaths of workers in a row, with nothing coming back in between, after which the rest of a stage is not tried: it is
+not a task that kills them, and every new worker costs seconds."""
 
 
 @dataclass
@@ -41,20 +48,36 @@ class Summary:
     stuck: list[tuple[str, str]] = field(default_factory=list)
     """(node [partition], why) of what could not be tried."""
 
-    partial: bool = False
-    """Only some arms, seeds or assets were asked for, so that what needs all of them has to wait."""
+    owed: list[str] = field(default_factory=list)
+    """Of what is stuck, that which waits for nothing, so that it is the cause itself and not what was left out."""
 
     @property
     def ok(self) -> bool:
-        """Nothing failed, and nothing is stuck that was asked for."""
-        return not self.failed and (self.partial or not self.stuck)
+        """Nothing failed, and whatever is stuck waits for something that was not asked for."""
+        return not self.failed and not self.owed
 
 
 class Pool:
     """Worker processes that are started on first use and replaced when one is killed."""
 
-    def __init__(self, num_workers: int, environment: dict[str, str]) -> None:
-        self._num = num_workers
+    def __init__(
+        self,
+        num_workers: int,
+        environment: dict[str, str],
+        *,
+        start: Callable[[dict[str, str], Any, int], None] = worker.start,
+        run_task: Callable[[Task], worker.Outcome] = worker.run_task,
+    ) -> None:
+        """A pool.
+
+        Args:
+            num_workers: processes; also how many tasks can be with them at once (`has_room`).
+            environment: set in every worker, and here.
+            start: what a worker calls first, with the environment, the queue of messages and the id of this process.
+            run_task: what a worker does with a task.
+        """
+        self.num_workers = num_workers
+        self._start, self._run_task = start, run_task
         self._environment = {**ONE_THREAD, **_QUIET, **environment}
         # Here too: a spawned child has imported numpy, which reads its thread count, before its initialiser runs.
         os.environ.update(self._environment)
@@ -63,21 +86,24 @@ class Pool:
         self._executor: ProcessPoolExecutor | None = None
 
     def submit(self, task: Task) -> Future[worker.Outcome]:
-        """Hand a task to the next free worker."""
+        """Hand a task to a free worker; BrokenProcessPool if one died since the last look: then renew."""
         if self._executor is None:
             self._executor = ProcessPoolExecutor(
-                max_workers=self._num,
+                max_workers=self.num_workers,
                 mp_context=self._context,
-                initializer=worker.start,
+                initializer=self._start,
                 initargs=(self._environment, self.messages, os.getpid()),
             )
-        return self._executor.submit(worker.run_task, task)
+        return self._executor.submit(self._run_task, task)
 
     def renew(self) -> None:
-        """Forget workers of which one died; the next submit starts new ones."""
+        """End workers of which one died; the next submit starts new ones."""
         if self._executor is not None:
-            self._executor.shutdown(wait=False, cancel_futures=True)
+            self._kill(self._executor)
+            self._executor.shutdown(wait=True, cancel_futures=True)
             self._executor = None
+            # Whoever was killed may hold the lock of the old queue for good.
+            self.messages = self._context.Queue()
 
     def close(self, *, idle: bool) -> None:
         """End all workers: as they are if they have nothing to do, at once otherwise."""
@@ -85,12 +111,16 @@ class Pool:
         if executor is None:
             return
         if not idle:
-            # SIGKILL, because Dagster keeps SIGTERM for itself; whatever a worker had not committed is not there.
-            for process in list((executor._processes or {}).values()):
-                process.kill()
+            self._kill(executor)
         executor.shutdown(wait=True, cancel_futures=True)
         self.messages.close()
         self.messages.join_thread()
+
+    @staticmethod
+    def _kill(executor: ProcessPoolExecutor) -> None:
+        # SIGKILL, because Dagster keeps SIGTERM for itself; whatever a worker had not committed is not there.
+        for process in list((executor._processes or {}).values()):
+            process.kill()
 
 
 @contextmanager
@@ -122,26 +152,51 @@ def _drain(pool: Pool, shown: Progress, lines: dict[int, Any]) -> None:
 def _run_stage(
     tasks: Sequence[Task], pool: Pool, shown: Progress, bar: Any, summary: Summary, console: Console
 ) -> None:
-    pending = {pool.submit(task): task for task in tasks}
+    todo = deque(tasks)
+    running: dict[Future[worker.Outcome], Task] = {}
     lines: dict[int, Any] = {}
-    while pending:
-        ready, _ = wait(pending, timeout=0.2, return_when=FIRST_COMPLETED)
+    deaths = 0
+    while todo or running:
+        _fill(pool, todo, running)
+        ready, _ = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
         _drain(pool, shown, lines)
+        if any(isinstance(future.exception(), BrokenProcessPool) for future in ready):
+            # One dead worker ends all tasks that are with the others too: those alone are lost.
+            ready, _ = wait(running)
+            pool.renew()
+            deaths += 1
+        elif ready:
+            deaths = 0
         for future in ready:
-            task = pending.pop(future)
-            _settle(future, task, pool, summary, console)
+            _settle(future, running.pop(future), summary, console)
             shown.advance(bar)
+        if deaths == _MOST_DEATHS:
+            why = f"not tried: workers died {deaths} times in a row; see what killed them (memory?) and run again"
+            summary.failed += [(str(task), why) for task in todo]
+            todo.clear()
     for line in lines.values():
         shown.remove_task(line)
 
 
-def _settle(future: Future[worker.Outcome], task: Task, pool: Pool, summary: Summary, console: Console) -> None:
+def _fill(pool: Pool, todo: deque[Task], running: dict[Future[worker.Outcome], Task]) -> None:
+    """Give every free worker a task; the others wait here, where the death of a worker does not reach them."""
+    while todo and len(running) < pool.num_workers:
+        try:
+            future = pool.submit(todo[0])
+        except BrokenProcessPool:
+            if running:
+                return  # they broke with it, and are settled first
+            pool.renew()
+            continue
+        running[future] = todo.popleft()
+
+
+def _settle(future: Future[worker.Outcome], task: Task, summary: Summary, console: Console) -> None:
     try:
         outcome = future.result()
     except BrokenProcessPool:
-        pool.renew()
-        summary.failed.append((str(task), "its worker process was killed; run the same command again to go on"))
-        return
+        why = "a worker process was killed while this ran; run the same command again to go on"
+        outcome = worker.Outcome(task=task, ok=False, seconds=0.0, error=why)
     if outcome.ok:
         summary.num_done += 1
         if not console.is_terminal:
@@ -176,6 +231,7 @@ def run(
     num_workers: int,
     console: Console,
     marts_are_current: Callable[[], bool],
+    marts_wait_for: Callable[[], Late | None],
     after_stage: Callable[[int], None] = lambda stage: None,
 ) -> Summary:
     """Make everything of a study that is not current, in stages; nothing is made twice.
@@ -188,7 +244,7 @@ def run(
     began = time.monotonic()
     nodes = wanted_nodes(graph, selection.assets)
     stages = sorted({graph.stages[node.name] for node in nodes})
-    summary = Summary(partial=selection.arms is not None or selection.seeds is not None)
+    summary = Summary()
     pool = Pool(num_workers, environment)
     finished = False
     try:
@@ -206,9 +262,16 @@ def run(
                 bar = shown.add_task(title, total=len(tasks), note="")
                 _run_stage(tasks, pool, shown, bar, summary, console)
                 after_stage(stage)
+            if summary.stuck:
+                summary.owed = owed(graph, nodes, profile, roster, store, selection)
             if selection.assets is None and summary.ok and not marts_are_current():
-                bar = shown.add_task("SQL models", total=1, note="")
-                _run_stage([sql_task(graph)], pool, shown, bar, summary, console)
+                late = marts_wait_for()
+                if late is None:
+                    bar = shown.add_task("SQL models", total=1, note="")
+                    _run_stage([sql_task(graph)], pool, shown, bar, summary, console)
+                else:
+                    summary.stuck.append(("SQL models", str(late)))
+                    summary.owed = owed(graph, nodes, profile, roster, store, selection)
         finished = True
     finally:
         pool.close(idle=finished)

@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+import polars as pl
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -20,7 +22,9 @@ from squiggle_assets.assets.node import Partition
 from squiggle_assets.assets.states import States
 from squiggle_assets.running.engine import Summary
 from squiggle_assets.running.plan import Selection
-from squiggle_assets.running.session import Session
+from squiggle_assets.running.session import Session, run_command
+from squiggle_assets.science.controls import controls_of
+from squiggle_assets.science.verdict import Word
 
 STATES: tuple[State, ...] = ("current", "stale", "missing", "waiting", "refused")
 _COLOURS = {"supported": "green", "exploratory": "yellow", "underpowered": "magenta", "not supported": "white"}
@@ -36,12 +40,34 @@ def show(rows: Rows, console: Console, *, as_json: bool, title: str) -> None:
     if not rows:
         console.print(f"{title}: nothing yet")
         return
-    table = Table(title=title, title_justify="left", header_style="bold")
+    cells = [{name: _cell(value) for name, value in row.items()} for row in rows]
+    table = Table(title=title, title_justify="left", header_style="bold", box=None, padding=(0, 1, 0, 0))
     for name in rows[0]:
-        table.add_column(name, overflow="fold", justify="right" if _numeric(rows, name) else "left")
-    for row in rows:
-        table.add_row(*(Text(_cell(value), style=_COLOURS.get(str(value), "")) for value in row.values()))
-    console.print(table)
+        table.add_column(name, no_wrap=True, justify="right" if _numeric(rows, name) else "left")
+    for row in cells:
+        table.add_row(*(Text(value, style=_COLOURS.get(value, "")) for value in row.values()))
+    # In a pipe or a file nobody's window sets the width: a cell that is cut or folded cannot be searched for.
+    wide = Console(file=console.file, width=10_000, no_color=True)
+    if console.is_terminal and wide.measure(table).maximum > console.width:
+        _print_records(cells, console, title)
+    else:
+        (console if console.is_terminal else wide).print(table)
+
+
+def _print_records(cells: Sequence[dict[str, str]], console: Console, title: str) -> None:
+    """Rows that are wider than the window, one field a line."""
+    console.print(title, style="bold", markup=False)
+    widest = max(map(len, cells[0]))
+    for row in cells:
+        console.print()
+        for name, value in row.items():
+            text = Text(f"{name:>{widest}}  ").append(value, style=_COLOURS.get(value, ""))
+            console.print(text, soft_wrap=True)
+
+
+def warn(text: str, console: Console) -> None:
+    """One line that must not be overlooked."""
+    console.print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 def print_json(value: Any, console: Console) -> None:
@@ -89,12 +115,17 @@ def seed_rows(session: Session) -> Rows:
 
 
 def claim_rows(session: Session, verdict: str | None) -> Rows:
-    """The study's claims as rows; LookupError with the command that makes them if there are none."""
+    """The study's claims as rows; LookupError with the command that makes them if there are none.
+
+    ValueError for a verdict that is none.
+    """
+    if verdict is not None and verdict not in get_args(Word):
+        raise ValueError(f"no verdict {verdict!r}; verdicts are {', '.join(get_args(Word))}")
     pointer = session.store.pointer(session.graph.path("claims"))
     if pointer is None:
         raise LookupError(
             f"no claims of {session.study.name} at profile {session.profile.name} yet: run "
-            f"`squiggle run {session.study.name} --profile {session.profile.name}`"
+            f"`{run_command(session.workspace, session.study.name)}`"
         )
     rows = session.store.read(pointer).to_dicts()
     return [
@@ -104,25 +135,47 @@ def claim_rows(session: Session, verdict: str | None) -> Rows:
     ]
 
 
+def warn_of_old_claims(session: Session, console: Console) -> None:
+    """One line if the claims are not what the inputs and the code of now make."""
+    late = session.late("claims")
+    if late is not None:
+        command = run_command(session.workspace, session.study.name)
+        warn(f"claims are stale: {late.why}; run `{command}`", console)
+
+
 def short_claims(rows: Rows) -> Rows:
-    """The columns that fit a terminal."""
-    names = ("claim", "estimate", "ci_lo", "ci_hi", "null_mean", "p_value", "q_value", "n_seeds", "verdict")
-    return [{name: row[name] for name in names} for row in rows]
+    """The columns that fit a terminal of 80 characters; --json has all of them."""
+    outcomes = {row["claim"].split(":")[2] for row in rows if row["claim"].count(":") == 2}
+    shared = f":{outcomes.pop()}" if len(outcomes) == 1 else ""
+    return [
+        {
+            "claim": row["claim"].removesuffix(shared),
+            "estimate [95 %]": _interval(row),
+            "null": row["null_mean"],
+            "q": row["q_value"],
+            "n": row["n_seeds"],
+            "verdict": row["verdict"],
+        }
+        for row in rows
+    ]
+
+
+def _interval(row: dict[str, Any]) -> str:
+    if row["estimate"] is None:
+        return ""
+    lo, hi = (_cell(row[name]) or "?" for name in ("ci_lo", "ci_hi"))
+    return f"{_cell(row['estimate'])} [{lo}, {hi}]"
 
 
 def controls_hold(session: Session, console: Console) -> bool:
     """Whether the platform saw the planted effect and stayed silent on the placebo; says which did not."""
-    rows = claim_rows(session, None)
-    planted, placebo = session.study.only("planted").name, session.study.only("placebo").name
-    verdict = next((row["verdict"] for row in rows if row["claim"] == f"planted:{planted}"), None)
-    # Some claims on the placebo arm have no control of their own and can be no more than exploratory: that is loud too.
-    loud = [row["claim"] for row in rows if row["arm"] == placebo and row["verdict"] in ("supported", "exploratory")]
-    tested = any(row["claim"] == f"planted:{placebo}" for row in rows)
-    found = verdict == "supported"
-    console.print(f"planted effect: {verdict} ({'as it must be' if found else 'MUST be supported'})")
-    said = f"must be silent, but: {', '.join(loud)}" if loud else "silent, as it must be"
-    console.print(f"placebo arm: {said}", markup=False)
-    return found and tested and not loud
+    found = controls_of(pl.DataFrame(claim_rows(session, None), infer_schema_length=None), session.study)
+    for sentence in found.sentences:
+        console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+    beyond = sorted(set(session.roster.seeds) - set(session.study.seeds[: session.profile.num_seeds]))
+    if beyond and not found.holds:
+        console.print(f"seeds {beyond} are not pre-registered: `squiggle seeds remove` takes them off the roster")
+    return found.holds
 
 
 def print_plan(session: Session, console: Console, selection: Selection) -> None:
@@ -159,28 +212,38 @@ def print_design(session: Session, console: Console) -> None:
     )
 
 
-def print_summary(session: Session, summary: Summary, console: Console) -> None:
-    """What was made, what failed, what could not be tried and how to go on."""
+def print_summary(session: Session, summary: Summary, console: Console, *, show_report: bool) -> None:
+    """What was made, what failed, what could not be tried and how to go on.
+
+    What only waits for something that failed is counted, not listed: the failure says what to mend.
+    """
     console.print(f"{summary.num_done} tasks done in {summary.seconds:.0f} s", highlight=False)
     for task, error in summary.failed:
         console.print(f"FAILED {task}: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-    shown = summary.stuck[:10]
+    owed = set(summary.owed)
+    shown = sorted(summary.stuck, key=lambda item: item[0] not in owed)[:10]
+    if summary.failed:
+        shown = []
+        if summary.stuck:
+            console.print(f"{len(summary.stuck)} partitions wait for that", highlight=False)
     for what, why in shown:
-        console.print(f"not made: {what}: {why}", markup=False, highlight=False)
-    if len(summary.stuck) > len(shown):
+        console.print(f"not made: {what}: {why}", markup=False, highlight=False, soft_wrap=True)
+    if shown and len(summary.stuck) > len(shown):
         console.print(f"... and {len(summary.stuck) - len(shown)} more")
     if summary.ok:
-        path = report_path(session, (None, None))
+        path = report_path(session, (None, None)) if show_report else None
         if path is not None:
             console.print(f"report: {path}", markup=False, highlight=False, soft_wrap=True)
     else:
-        console.print("run the same command again to go on: what is done is kept", highlight=False)
+        console.print(
+            "what is done is kept: mend what failed and run the same command again", highlight=False, soft_wrap=True
+        )
 
 
 def report_path(session: Session, at: tuple[str | None, int | None]) -> Path | None:
-    """The HTML report of the study, or of one run; None if it was not made."""
+    """The HTML report of the study, or of one run; None if there is none that is current."""
     asset = "report" if at[0] is None else "run_report"
-    if asset not in session.graph.makers:
+    if asset not in session.graph.makers or session.late(asset, Partition(*at)) is not None:
         return None
     pointer = session.store.pointer(session.graph.path(asset), *at)
     return None if pointer is None else session.store.open_handle(pointer).path / "report.html"

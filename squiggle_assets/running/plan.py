@@ -120,6 +120,27 @@ def stage_tasks(
     return tasks, stuck
 
 
+def owed(
+    graph: Graph,
+    nodes: Sequence[Node],
+    profile: Profile,
+    roster: Roster,
+    store: Store,
+    selection: Selection,
+) -> list[str]:
+    """What was asked for and is not there although all that it rests on is, as 'node [partition]'.
+
+    Whatever else is not there waits: for one of these, or for something that was not asked for.
+    """
+    states = States(graph, profile, roster, store)
+    return [
+        f"{node.name} [{at}]"
+        for node in nodes
+        for at in graph.partitions(node, roster)
+        if selection.holds(at) and states.own(node, at) != "current" and states.behind(node, at) is None
+    ]
+
+
 def _due(
     graph: Graph, nodes: Sequence[Node], at: Partition, states: States
 ) -> tuple[list[Node], list[tuple[Node, str]]]:

@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from io_managers.store import Store
-from squiggle_assets.assets.node import Graph
+from squiggle_assets.assets.node import NOWHERE, Graph, Partition
 from squiggle_assets.science.spec import Profile, Roster, Study
 from squiggle_assets.workspace import Workspace
 
 if TYPE_CHECKING:
     import dagster as dg
+
+    from squiggle_assets.assets.late import Late
 
 POOL = "gpu"
 """Dagster's pool of device slots; on a machine without GPUs, of one-thread processes."""
@@ -48,10 +50,36 @@ class Session:
     def marts_are_current(self) -> bool:
         """Whether the SQL models' results are those of the tables of now, over all studies of the workspace."""
         from squiggle_assets.assets.sql import are_current
-        from squiggle_assets.definitions import graph_of
-        from squiggle_assets.studies import STUDIES
 
-        return are_current([graph_of(name) for name in STUDIES], self.store, self.instance)
+        return are_current(_all_graphs(), self.profile, self.store, self.instance)
+
+    def marts_wait_for(self) -> Late | None:
+        """A table that the SQL models read and that is not current: they cannot be made before it is."""
+        from squiggle_assets.assets import sql
+
+        graphs, names = _all_graphs(), [model.name for model in sql.models()]
+        return sql.late_table(graphs, self.profile, sql.rosters(graphs, self.instance), self.store, names)
+
+    def late(self, asset: str, at: Partition = NOWHERE) -> Late | None:
+        """Whether and why a partition of an asset of the study is not current."""
+        from squiggle_assets.assets.late import late_at
+        from squiggle_assets.assets.states import States
+
+        states = States(self.graph, self.profile, self.roster, self.store)
+        return late_at(self.graph, states, self.roster, asset, at)
+
+
+def _all_graphs() -> list[Graph]:
+    from squiggle_assets.definitions import graph_of
+    from squiggle_assets.studies import STUDIES
+
+    return [graph_of(name) for name in STUDIES]
+
+
+def run_command(workspace: Workspace, study_name: str) -> str:
+    """The command that brings a study up to date in this workspace."""
+    words = ["squiggle run", study_name, "--profile", workspace.settings.profile]
+    return " ".join(words if workspace.items is None else [*words, "--items", workspace.items])
 
 
 @contextmanager

@@ -35,7 +35,7 @@ class ArmOutcomes(Table):
     ci_lo: float = column(_CI_LO + " (of the excess where there is one)", nullable=True)
     ci_hi: float = column(_CI_HI, nullable=True)
     p_value: float = column("against the nulls, the larger of the families", nullable=True, gt=0, le=1)
-    q_value: float = column("Benjamini-Hochberg over the arms of this outcome", nullable=True, gt=0, le=1)
+    q_value: float = column("Benjamini-Hochberg over all arms of the study of this outcome", nullable=True, gt=0, le=1)
     n_seeds: int = column("seeds of the arm whose runs went to their end", ge=1)
     seeds: str = column("JSON list of them")
     method: str = column("how interval and p were made")

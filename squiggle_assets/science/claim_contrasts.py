@@ -17,6 +17,7 @@ from squiggle_assets.science.claim_kinds import (
     arm_row,
     baselines_of,
     boundary_only,
+    draws_for,
     significant,
     untested,
 )
@@ -48,7 +49,6 @@ def contrast_claim(
     arms: Mapping[str, ArmData],
     scalars: pl.DataFrame,
     events: pl.DataFrame,
-    draws: np.random.Generator,
 ) -> Claim:
     """One arm against another, over the seeds that both have.
 
@@ -63,6 +63,7 @@ def contrast_claim(
     others = [study.only("placebo").name, *baselines_of(study)]
     name = next((name for name in others if name not in (contrast.arm, contrast.against)), None)
     concerned = [contrast.arm, contrast.against, *([] if name is None else [name])]
+    draws = draws_for(study, claim)
     found = _measured(study, contrast, contrast.against, arms, scalars, draws)
     if found is None:
         missing = untested(claim, contrast.arm, hypothesis, unit, concerned)
@@ -84,6 +85,7 @@ def contrast_claim(
             "arms": [contrast.arm, contrast.against],
             "outcome": contrast.outcome,
             "on_floor": on_floor,
+            "p": dict(found.p_values),
         },
     )
     return Claim(
@@ -143,4 +145,10 @@ def _measured(
         scalars, contrast.outcome.removeprefix(FINAL), contrast.arm, against, shared_seeds(mine, theirs)
     )
     test = sign_flip(differences, contrast.direction, rng=draws)
-    return Difference(test.statistic, t_interval(differences), test.p_value, test.smallest_p, len(differences))
+    return Difference(
+        estimate=test.statistic,
+        interval=t_interval(differences),
+        p_values={"sign_flips": test.p_value},
+        smallest_p=test.smallest_p,
+        num_pairs=len(differences),
+    )

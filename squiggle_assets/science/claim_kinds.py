@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from squiggle_assets.science import rng
 from squiggle_assets.science.comparison import ArmData, on_shared_seeds, shared_seeds, strongest_of
+from squiggle_assets.science.events import parameters_id
 from squiggle_assets.science.matching import CAP
 from squiggle_assets.science.planted import (
     Control,
@@ -68,14 +70,18 @@ def untested(name: str, arm: str, hypothesis: str, unit: str, arms: Sequence[str
     return Claim(row=row, arms=tuple(arms), null_value=NAN)
 
 
+def draws_for(study: Study, claim: str) -> np.random.Generator:
+    """The generator of one claim, keyed by parameters and claim: no other claim moves what it draws."""
+    consensus = study.consensus
+    return rng.generator("claims", consensus.seed, parameters_id(study.detection, consensus), claim)
+
+
 def baselines_of(study: Study) -> list[str]:
     """Names of the baseline arms, in the study's order."""
     return [arm.name for arm in study.arms if arm.role == "baseline"]
 
 
-def planted_claims(
-    study: Study, arms: Mapping[str, ArmData], steps: tuple[int, int], draws: np.random.Generator
-) -> list[Claim]:
+def planted_claims(study: Study, arms: Mapping[str, ArmData], steps: tuple[int, int]) -> list[Claim]:
     """The planted arm against placebo and first baseline, and the placebo arm against that baseline, at one place.
 
     The first baseline is the planted arm's matched control: equal draws before the planted steps. Both claims lie
@@ -85,7 +91,10 @@ def planted_claims(
     baseline = baselines_of(study)[:1]
     place = _place(study)
     names = [name for name in (planted, placebo, *baseline) if name in arms]
-    found = {name: response_of(arms[name].series, steps, study.consensus, draws, **place) for name in names}
+    found = {
+        name: response_of(arms[name].series, steps, study.consensus, draws_for(study, f"planted:{name}"), **place)
+        for name in names
+    }
     pairs = [(planted, [placebo, *baseline]), (placebo, baseline)]
     return [_planted_claim(study, arms, found, name, against, steps) for name, against in pairs]
 
@@ -156,9 +165,7 @@ def _rounded(value: float) -> float | None:
     return None if np.isnan(value) else round(value, 4)
 
 
-def consensus_claims(
-    study: Study, arms: Mapping[str, ArmData], events: pl.DataFrame, draws: np.random.Generator
-) -> list[Claim]:
+def consensus_claims(study: Study, arms: Mapping[str, ArmData], events: pl.DataFrame) -> list[Claim]:
     """Per arm: its seeds agree more than chance and schedule make them.
 
     Control: the placebo arm's strongest moment; for the placebo arm that of the first baseline. Each is sought among
@@ -167,7 +174,7 @@ def consensus_claims(
     placebo = study.only("placebo").name
     of_placebo = next(iter(baselines_of(study)), None)
     return [
-        _consensus_claim(study, arm.name, arms, of_placebo if arm.name == placebo else placebo, events, draws)
+        _consensus_claim(study, arm.name, arms, of_placebo if arm.name == placebo else placebo, events)
         for arm in study.arms
     ]
 
@@ -201,19 +208,18 @@ def _consensus_claim(
     arms: Mapping[str, ArmData],
     control: str | None,
     events: pl.DataFrame,
-    draws: np.random.Generator,
 ) -> Claim:
-    hypothesis = f"Seeds of arm {name} share an event beyond chance and schedule."
+    claim, hypothesis = f"consensus:{name}", f"Seeds of arm {name} share an event beyond chance and schedule."
     unit = f"envelopes, mean over seeds of min(|z|, {CAP:g})"
     concerned = (name,) if control is None else (name, control)
     if name not in arms:
-        return untested(f"consensus:{name}", name, hypothesis, unit, concerned)
+        return untested(claim, name, hypothesis, unit, concerned)
     arm = arms[name]
     found = strongest_of(arm)
     own = significant(study, name, events)
     row = arm_row(
         arm,
-        claim=f"consensus:{name}",
+        claim=claim,
         hypothesis=hypothesis,
         estimate=found.estimate,
         unit=unit,
@@ -239,7 +245,7 @@ def _consensus_claim(
         p_value=arm.seen.study_p(),
         smallest_p=1 / (1 + min(len(null.count) for null in arm.seen.nulls)),
         interval=t_interval(np.array(list(found.by_seed.values()))),
-        control=None if control is None else _beyond_moment(study, arm, control, arms, draws),
+        control=None if control is None else _beyond_moment(study, arm, control, arms, draws_for(study, claim)),
         null_value=found.null_mean,
         near_boundary=boundary_only(own),
         # With every seed at the cap the interval has no width and nothing can be told apart from it.

@@ -14,7 +14,6 @@ import numpy as np
 import polars as pl
 from polars import selectors
 
-from squiggle_assets.science import rng
 from squiggle_assets.science.canonical import canonical_json
 from squiggle_assets.science.cells import arm_series, schedule_from
 from squiggle_assets.science.claim_contrasts import contrast_claim
@@ -112,19 +111,18 @@ def study_result(
     """
     arms = arms_of(study, geometry=geometry, manifest=manifest, null_draws=null_draws)
     scalars = without_stopped(scalars, manifest)
-    draws = rng.generator("claims", study.consensus.seed, analysis_id)
     families = (
-        planted_claims(study, arms, planted_steps, draws),
-        consensus_claims(study, arms, consensus_events, draws),
-        [contrast_claim(study, contrast, arms, scalars, consensus_events, draws) for contrast in study.contrasts],
+        planted_claims(study, arms, planted_steps),
+        consensus_claims(study, arms, consensus_events),
+        [contrast_claim(study, contrast, arms, scalars, consensus_events) for contrast in study.contrasts],
     )
     rows = [row for family in families for row in _judged(study, family, stopped_seeds(manifest), preregistered)]
-    pairing = pairing_of(arms, study.consensus, analysis_id)
+    pairing = pairing_of(arms, study.detection, study.consensus)
     shared = {"scale": scale, "preregistered": preregistered, "analysis_id": analysis_id}
     claims = pl.DataFrame([{name: {**row, **shared}[name] for name in _SCHEMA} for row in rows], schema=_SCHEMA)
     claims = claims.with_columns(selectors.float().fill_nan(None))
     return StudyResult(
-        arm_outcomes(arms, scalars, pairing, study=study.name, analysis_id=analysis_id),
+        arm_outcomes(arms, scalars, pairing, study=study, analysis_id=analysis_id),
         claims.select(pl.lit(study.name).alias("study"), pl.all()),
         pairing.draws.select(
             pl.lit(study.name).alias("study"),

@@ -85,9 +85,15 @@ class Difference(NamedTuple):
 
     estimate: float
     interval: Interval
-    p_value: float
+    p_values: Mapping[str, float]
+    """By innocent explanation."""
     smallest_p: float
     num_pairs: int
+
+    @property
+    def p_value(self) -> float:
+        """The larger over the explanations: the difference has to beat all of them."""
+        return max(self.p_values.values())
 
 
 def agreement_with(
@@ -237,7 +243,7 @@ def excess_difference(
     return Difference(
         estimate=estimate,
         interval=_difference_interval(first, second, estimate, arm, against, support),
-        p_value=max(swap_p, null_p),
+        p_values={"label_swaps": swap_p, "null_draws": null_p},
         smallest_p=max(1 / len(swapped), least_p, smallest_sign_flip_p(num_seeds, direction)),
         num_pairs=num_seeds,
     )

@@ -7,7 +7,7 @@ Legend: S = seeds, K = series, T = increments.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 
 from squiggle_assets.science import rng
 from squiggle_assets.science.canonical import short_hash
-from squiggle_assets.science.cells import ArmSeries, Schedule, arm_series
+from squiggle_assets.science.cells import ArmSeries, Cell, Schedule, arm_series
 from squiggle_assets.science.detection import detect_peaks
+from squiggle_assets.science.events import parameters_id
 from squiggle_assets.science.invariance import COLUMNS as INVARIANCE
 from squiggle_assets.science.invariance import invariance_of
 from squiggle_assets.science.metrics import COMPOSITE, ORIENTATION
 from squiggle_assets.science.moments import OwnEvents, described, levels_of, moments_of
-from squiggle_assets.science.nulls import DRAW_COLUMNS, Agreement, with_nulls
+from squiggle_assets.science.nulls import DRAW_COLUMNS, Agreement, Null, with_nulls
 from squiggle_assets.science.spec import ConsensusSpec, DetectionSpec
 
 
@@ -48,7 +49,7 @@ def consensus_of(
     """Consensus of all seeds of one arm, for every probe set in the geometry.
 
     geometry: arm, seed, step, probe_set, component, layer, metric, value; events: the events table of the same
-    runs (single change points are used). Draws are keyed by spec.seed, analysis, arm and probe set.
+    runs (single change points are used). Draws are keyed by spec.seed, parameters, arm and probe set.
     excluded: seeds whose runs were stopped (exclusions.stopped_seeds); if they leave fewer than 2, the tables are
     empty: nothing was tested. ValueError where geometry holds another arm, fewer than 2 seeds, or seeds with different
     captures, and where events were not detected in this geometry with this specification.
@@ -67,7 +68,7 @@ def consensus_of(
         )
         if len(series.seeds) < 2:
             raise ValueError(f"consensus of arm {arm!r} needs at least 2 seeds, got {list(series.seeds)}")
-        draws = rng.generator("consensus", spec.seed, analysis_id, arm, probe_set)
+        draws = rng.generator("consensus", spec.seed, parameters_id(detection, spec), arm, probe_set)
         seen = with_nulls(series, detection, spec, draws)
         key = {"arm": arm, "analysis_id": analysis_id, "probe_set": probe_set}
         peaks = _peaks(series, detection)
@@ -75,7 +76,7 @@ def consensus_of(
         tables.append(
             ConsensusResult(
                 _keyed(_rows(series, seen, own, key, draws), key),
-                _keyed(_draw_rows(series, seen), key),
+                _keyed(draw_rows([_observed(series, seen), *seen.nulls], series.cells), key),
                 _keyed(invariance_of(series, peaks, draws), key),
             )
         )
@@ -144,25 +145,27 @@ def _rows(
     return pl.DataFrame(rows, schema=COLUMNS).select(list(COLUMNS))
 
 
-def _draw_rows(series: ArmSeries, seen: Agreement) -> pl.DataFrame:
-    bands = [f"layers_{cell.layer_lo}_{cell.layer_hi}" for cell in series.cells] + ["all"]
-    groups = [cell.group for cell in series.cells] + ["all"]
-    families = [("observed", seen.best[None], np.array([seen.num_events(series.steps)]))]
-    families += [(null.name, null.best.astype(np.float64), null.count) for null in seen.nulls]
+def _observed(series: ArmSeries, seen: Agreement) -> Null:
+    """What was seen, as one more draw, so that a null can be checked against the data it was drawn for."""
+    count = np.array([seen.num_events(series.steps)])
+    return Null(name="observed", best=seen.best[None].astype(np.float32), count=count)
+
+
+def draw_rows(nulls: Iterable[Null], cells: tuple[Cell, ...]) -> pl.DataFrame:
+    """DRAW_COLUMNS of null families: a row a draw and cell (its best total), one a draw for the count (band 'all')."""
+    bands = [*(f"layers_{cell.layer_lo}_{cell.layer_hi}" for cell in cells), "all"]
+    groups = [*(cell.group for cell in cells), "all"]
     frames = []
-    for name, best, counts in families:
-        num = len(counts)
-        frames.append(
-            pl.DataFrame(
-                {
-                    "band": bands * num,
-                    "metric_group": groups * num,
-                    "null": [name] * (num * len(bands)),
-                    "draw": np.repeat(np.arange(num, dtype=np.int64), len(bands)),
-                    "statistic": np.concatenate([best, counts[:, None]], axis=1).ravel(),
-                }
-            )
-        )
+    for null in nulls:
+        num = len(null.count)
+        columns = {
+            "band": bands * num,
+            "metric_group": groups * num,
+            "null": [null.name] * (num * len(bands)),
+            "draw": np.repeat(np.arange(num, dtype=np.int64), len(bands)),
+            "statistic": np.concatenate([null.best.astype(np.float64), null.count[:, None]], axis=1).ravel(),
+        }
+        frames.append(pl.DataFrame(columns, schema=DRAW_COLUMNS))
     return pl.concat(frames)
 
 

@@ -62,7 +62,7 @@ def analysis_id(detection: DetectionSpec, consensus: ConsensusSpec) -> str:
 
     w = 100 * warm-up share, p = pre-warm-up budget, r = suppression radius in steps, e = events a series,
     k = 10 * threshold factor; the hash covers every parameter of detection and consensus, and their code, in which
-    the other constants are.
+    the other constants are. It names results and keys no random draw: see parameters_id.
     """
     readable = (
         f"w{100 * detection.warmup_fraction:g}_p{detection.max_pre_warmup}_r{detection.peak_suppression_radius:g}"
@@ -70,6 +70,14 @@ def analysis_id(detection: DetectionSpec, consensus: ConsensusSpec) -> str:
     )
     everything = {"detection": detection, "consensus": consensus, "code": code_version(*_ANALYSIS)}
     return f"{readable}_{short_hash(everything, 12)}"
+
+
+def parameters_id(detection: DetectionSpec, consensus: ConsensusSpec) -> str:
+    """Key of the random draws of an analysis: every parameter of detection and consensus, and no code.
+
+    An edit of code that changes no number must draw the same nulls again, or every p would be rolled anew by it.
+    """
+    return short_hash({"detection": detection, "consensus": consensus})
 
 
 def events_of(detection: RunDetection, baselines: pl.DataFrame, spec: DetectionSpec, analysis_id: str) -> pl.DataFrame:

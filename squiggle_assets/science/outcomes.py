@@ -16,6 +16,7 @@ from polars import selectors
 from squiggle_assets.science.canonical import canonical_json
 from squiggle_assets.science.comparison import ArmData, count_interval
 from squiggle_assets.science.pairing import Pairing
+from squiggle_assets.science.spec import Study
 from squiggle_assets.science.stats import Interval, benjamini_hochberg, t_interval
 
 F64 = NDArray[np.float64]
@@ -76,25 +77,28 @@ def floor_check(scalars: pl.DataFrame, arm: str) -> Floor:
 
 
 def arm_outcomes(
-    arms: Mapping[str, ArmData], scalars: pl.DataFrame, pairing: Pairing, *, study: str, analysis_id: str
+    arms: Mapping[str, ArmData], scalars: pl.DataFrame, pairing: Pairing, *, study: Study, analysis_id: str
 ) -> pl.DataFrame:
     """The arm_outcomes table: counts and yield with nulls and excess, final held-out scores with t intervals.
 
-    q: Benjamini-Hochberg over the arms, for the count. pairing_p is no part of p or q: it asks another question.
+    q: Benjamini-Hochberg over the study's arms, for the count; an arm that is not among those given (fewer than 2 of
+    its runs went to their end) stays one of them with a p of 1, so that what went wrong in one arm does not make the
+    others easier. pairing_p is no part of p or q: it asks another question.
     """
     counts = {name: _count_row(arm) for name, arm in arms.items()}
-    q = benjamini_hochberg(np.array([row["p_value"] for row in counts.values()]))
+    p = {arm.name: counts[arm.name]["p_value"] if arm.name in counts else 1.0 for arm in study.arms}
+    q = dict(zip(p, benjamini_hochberg(np.array(list(p.values()))), strict=True))
     rows: list[dict[str, Any]] = []
-    for (name, arm), level in zip(arms.items(), q, strict=True):
+    for name, arm in arms.items():
         shared = {"arm": name, "n_seeds": len(arm.series.seeds), "seeds": canonical_json(list(arm.series.seeds))}
         own = {"pairing_mean": pairing.mean, "pairing_p": pairing.p_values.get(name)}
-        count = {**counts[name], "q_value": float(level), **own}
+        count = {**counts[name], "q_value": float(q[name]), **own}
         rows += [{**shared, **count}, {**shared, **_yield_row(count, arm.total_steps)}]
         for metric in FINALS:
             ends = final_scores(scalars, name, metric)
             if ends:
                 rows.append({**shared, **_final_row(metric, ends)})
-    keys = (pl.lit(study).alias("study"), pl.lit(analysis_id).alias("analysis_id"))
+    keys = (pl.lit(study.name).alias("study"), pl.lit(analysis_id).alias("analysis_id"))
     found = pl.DataFrame([{name: row.get(name) for name in _SCHEMA} for row in rows], schema=_SCHEMA)
     return found.select(*keys, pl.all()).with_columns(selectors.float().fill_nan(None))
 

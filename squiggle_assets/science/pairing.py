@@ -25,10 +25,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from squiggle_assets.science import matching, rng
-from squiggle_assets.science.cells import Cell
 from squiggle_assets.science.comparison import ArmData
+from squiggle_assets.science.consensus import draw_rows
+from squiggle_assets.science.events import parameters_id
 from squiggle_assets.science.nulls import DRAW_COLUMNS, Null, least_support
-from squiggle_assets.science.spec import ConsensusSpec
+from squiggle_assets.science.spec import ConsensusSpec, DetectionSpec
 from squiggle_assets.science.stats import permutation_p
 
 NAME = "pairing"
@@ -46,10 +47,11 @@ class Pairing(NamedTuple):
     """By arm; empty without draws."""
 
 
-def pairing_of(arms: Mapping[str, ArmData], spec: ConsensusSpec, analysis_id: str) -> Pairing:
+def pairing_of(arms: Mapping[str, ArmData], detection: DetectionSpec, spec: ConsensusSpec) -> Pairing:
     """draws_per_cell × cells draws over the seeds that all arms have, and a p for each arm over the same seeds.
 
-    No draws with fewer than 2 arms or 2 such seeds, or where arms differ in captures or cells.
+    Draws are keyed by spec.seed and the parameters. None with fewer than 2 arms or 2 such seeds, or where arms differ
+    in captures or cells.
     """
     seeds = sorted(set.intersection(*(set(arm.series.seeds) for arm in arms.values()))) if arms else []
     if len(arms) < 2 or len(seeds) < 2 or not _alike(list(arms.values())):
@@ -63,11 +65,11 @@ def pairing_of(arms: Mapping[str, ArmData], spec: ConsensusSpec, analysis_id: st
         tau=tau,
         min_support=support,
         num_draws=spec.draws_per_cell * len(first.series.cells),
-        rng=rng.generator(NAME, spec.seed, analysis_id),
+        rng=rng.generator(NAME, spec.seed, parameters_id(detection, spec)),
     )
     counts = {name: int(_counts(strength[None], steps, tau, support)[1][0]) for name, strength in strengths.items()}
     p_values = {name: float(permutation_p(count, null.count)) for name, count in counts.items()}
-    return Pairing(_rows(null, first.series.cells), float(null.count.mean()), p_values)
+    return Pairing(draw_rows([null], first.series.cells), float(null.count.mean()), p_values)
 
 
 def _alike(arms: list[ArmData]) -> bool:
@@ -114,15 +116,3 @@ def paired_across_arms(
         best.append(totals)
         counts.append(num)
     return Null(name=NAME, best=np.concatenate(best), count=np.concatenate(counts))
-
-
-def _rows(null: Null, cells: tuple[Cell, ...]) -> pl.DataFrame:
-    num = len(null.count)
-    columns = {
-        "band": [*(f"layers_{cell.layer_lo}_{cell.layer_hi}" for cell in cells), "all"] * num,
-        "metric_group": [*(cell.group for cell in cells), "all"] * num,
-        "null": [null.name] * (num * (len(cells) + 1)),
-        "draw": np.repeat(np.arange(num, dtype=np.int64), len(cells) + 1),
-        "statistic": np.concatenate([null.best.astype(np.float64), null.count[:, None]], axis=1).ravel(),
-    }
-    return pl.DataFrame(columns, schema=DRAW_COLUMNS)

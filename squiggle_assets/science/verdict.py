@@ -23,7 +23,7 @@ class Evidence:
     """Everything a verdict may depend on; nan where a number could not be computed."""
 
     smallest_p: float
-    """The smallest p these data could have given, corrected for the tests of the family."""
+    """The smallest q that data of this size could have given, were this the only effect in its family."""
     q_value: float
     """Corrected p in the pre-registered family."""
     interval: Interval
@@ -64,6 +64,12 @@ def verdict_of(evidence: Evidence) -> Verdict:
 
     underpowered: no data of this size could have been significant, or runs that were stopped leave fewer than
     MIN_SEEDS, or the outcome sits on its floor or ceiling, or the interval holds both the null value and the margin.
+    Whether data could have been significant is asked before anything is known of the other tests: a lone effect among
+    them reaches a q of its smallest p times their number, and no less. Beside other effects the attainable q is lower
+    (the smallest p itself where all have it), so where q is at most alpha the claim has shown that it could, and the
+    reason falls away; the false discovery rate holds all the same, since q counts every test of the family. It never
+    falls away where q is above alpha: without help from other effects nothing could have been seen, so that nothing
+    was seen says nothing.
     not supported: q above alpha, or the interval holds the null value or lies on the wrong side; also q at most alpha
     with an interval that holds the margin or a difference to the control that holds 0 (the design's table is silent
     on these two: an effect that may be too small to matter, or no larger than its control's, is not a finding to
@@ -125,9 +131,11 @@ def _underpowered(evidence: Evidence) -> list[str]:
     reasons = []
     if evidence.floor:
         reasons.append("floor: the outcome, or the loss and accuracy it rests on, has not left its floor or ceiling")
-    if not evidence.smallest_p <= evidence.alpha:
+    if math.isnan(evidence.smallest_p) or (
+        evidence.smallest_p > evidence.alpha and not evidence.q_value <= evidence.alpha
+    ):
         reasons.append(
-            f"the smallest p that {evidence.n_seeds} seeds and this many tests can give is "
+            f"the smallest q that {evidence.n_seeds} seeds can give a lone effect among this many tests is "
             f"{evidence.smallest_p:.3g}, above {evidence.alpha:g}"
         )
     if evidence.num_excluded and evidence.n_seeds < MIN_SEEDS:

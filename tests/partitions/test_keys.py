@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from partitions.dimensions import run_key, runs, seed_dimension
 from partitions.keys import arm_key, seed_key, seed_of
 from partitions.mappings import Place, mapping
-from partitions.rosters import add_seeds, next_seeds, registered_seeds, sync, wanted_seeds
+from partitions.rosters import add_seeds, next_seeds, registered_seeds, remove_seeds, sync, wanted_seeds
 from squiggle_assets import profiles
 from squiggle_assets.studies import study
 
@@ -78,3 +78,12 @@ def test_mappings_nobody_has_run_are_refused() -> None:
         mapping(STUDY, Place("run"), Place("elsewhere"))
     with pytest.raises(ValueError, match="fixed arm"):
         mapping(STUDY, Place("run"), Place("run"), "placebo")
+
+
+def test_seeds_can_be_taken_off_a_roster_and_an_unknown_one_takes_none() -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        add_seeds(STUDY, instance, (1, 2, 3))
+        with pytest.raises(ValueError, match=r"seeds \[9\] are not registered; registered are \[1, 2, 3\]"):
+            remove_seeds(STUDY, instance, (1, 9))
+        assert remove_seeds(STUDY, instance, (3, 1)) == (3, 1)
+        assert registered_seeds(STUDY, instance).seeds == (2,)

@@ -75,8 +75,8 @@ def test_observed_and_null_mean_and_p_stand_above_a_histogram(lines):
     figure = evidence_figures.null_histograms(on_a(s.null_draws()), arms=["iid"])
     titles = [axis.get_title(loc="left") for axis in figure.axes]
     # shift draws 0..9: 5 of 10 are at least 5, p = 6 / 11 = .545; surrogate 2..11: 7 of 10, p = 8 / 11 = .727
-    assert titles[0] == "shift (chance): observed 5, mean 4.5, p = 0.545, 10 draws"
-    assert titles[1] == "surrogate (schedule): observed 5, mean 6.5, p = 0.727, 10 draws"
+    assert titles[0] == "shift (chance): observed 5, mean 4.50, p = 0.545, 10 draws"
+    assert titles[1] == "surrogate (schedule): observed 5, mean 6.50, p = 0.727, 10 draws"
 
 
 def test_the_mean_of_seeds_has_its_t_interval():

@@ -1,81 +1,77 @@
+import dataclasses
+
 import polars as pl
-import pytest
 
 from squiggle_assets.report import findings
 from tests.report import small_study as s
 
+CONTRAST = "contrast:blocked-iid:consensus_event_excess"
+HELD = (
+    "the interval [1.55, 3.45] holds the null value 1.81; the difference to the control [-1.32, 2.11] is not clear of 0"
+)
 
-def sentences(claims):
-    return {row["claim"]: findings.finding(row, s.arm_outcomes()).sentence for row in claims.iter_rows(named=True)}
+
+def found(claims, study=None):
+    study = s.study() if study is None else study
+    return {row["claim"]: findings.finding(row, s.arm_outcomes(), study) for row in claims.iter_rows(named=True)}
 
 
 def test_a_count_is_never_said_without_null_mean_excess_interval_q_and_n():
-    assert sentences(s.claims())["consensus:iid"] == (
-        "Not found: Arm iid does something. Observed 5 consensus events, null mean 6.5; strongest moment −1.5 events "
-        "above the null, null mean 0, 95 % interval [−3, 0.5] of the observed; q = 0.900, n = 3 seeds."
+    assert found(s.claims())["consensus:iid"].sentence == (
+        "Not found: Arm iid does something. Observed 5 consensus events, null mean 6.50; strongest moment −1.50 events "
+        "above the null, null mean 0, 95 % interval [−3.00, 0.500] of the observed; q = 0.900, n = 3 seeds."
     )
 
 
 def test_a_contrast_names_both_arms_counts_and_nulls():
-    said = sentences(s.claims())["contrast:blocked-iid:consensus_event_excess"]
-    assert "Observed 5 events, null mean 6.5 in blocked; observed 5 events, null mean 6.5 in iid" in said
-    assert "difference −1.5 events above the null" in said
+    said = found(s.claims())[CONTRAST].sentence
+    assert "Observed 5 events, null mean 6.50 in blocked; observed 5 events, null mean 6.50 in iid" in said
+    assert "difference −1.50 events above the null" in said
 
 
 def test_an_effect_is_told_beside_its_null_and_its_control():
-    assert sentences(s.claims())["planted:planted"] == (
-        "Found: Arm planted does something. Observed 7.25 robust sd, null mean 1.25, excess 6, 95 % interval [5.5, 9] "
-        "of the observed; beyond its control placebo: 6 [4, 8]; q = 0.008, n = 3 seeds."
+    assert found(s.claims())["planted:planted"].sentence == (
+        "Found: Arm planted does something. Observed 7.25 robust sd, null mean 1.25, excess 6.00, 95 % interval "
+        "[5.50, 9.00] of the observed; beyond its control placebo: 6.00 [4.00, 8.00]; q = 0.008, n = 3 seeds."
     )
 
 
 def test_a_missing_number_is_not_told_as_zero():
     row = s.claims(estimate=None, ci_lo=None, q_value=None).filter(pl.col("claim") == "consensus:iid").to_dicts()[0]
-    said = findings.finding(row, s.arm_outcomes().clear()).sentence
+    said = findings.finding(row, s.arm_outcomes().clear(), s.study()).sentence
     assert "Observed – consensus events, null mean –; strongest moment – events" in said
     assert "95 % interval – of the observed; q = –, n = 3 seeds" in said
 
 
-def test_no_supported_claim_reads_as_a_null_result():
-    texts = [text.text for text in findings.summary(s.study(), s.claims())]
-    assert texts[0] == "4 claims tested: 1 supported and 3 not supported."
-    assert texts[1].startswith("Null result: none of the 2 claims about the arms under study is supported. 2 are not")
-    assert "That is a finding" in texts[1]
+def test_a_claim_that_is_not_supported_names_the_rules_that_failed():
+    claim = found(s.claims(q_value=0.007, reasons=HELD))["consensus:iid"]
+    assert claim.reasons == f"Failed: {HELD}"
+    assert found(s.claims())["planted:planted"].reasons == "q 0.9 is above 0.05"
 
 
-def test_an_underpowered_study_is_not_told_as_a_null_finding():
-    texts = [text.text for text in findings.summary(s.study(), s.claims(about="underpowered"))]
-    assert "2 are underpowered: from that nothing follows" in texts[1]
-    assert "That is a finding" not in texts[1]
+def test_significant_against_its_null_but_held_back_is_not_told_as_not_found():
+    assert found(s.claims(q_value=0.007))["consensus:iid"].sentence.startswith(
+        "Significant against its null, but not established: Arm iid"
+    )
+    assert found(s.claims(q_value=0.05))["consensus:iid"].sentence.startswith("Significant against its null")
+    assert found(s.claims(q_value=0.051))["consensus:iid"].sentence.startswith("Not found")
+    under = s.claims(about="underpowered", q_value=0.007)
+    assert found(under)["consensus:iid"].sentence.startswith("Cannot be said")
 
 
-def test_a_supported_claim_about_an_arm_is_no_null_result():
-    texts = [text.text for text in findings.summary(s.study(), s.claims(about="supported"))]
-    assert not any("Null result" in text for text in texts)
+def test_a_contrast_without_a_registered_margin_prints_what_its_interval_leaves_possible():
+    said = found(s.claims())
+    assert (
+        "no smallest effect of interest was registered: the interval leaves −3.00 to 0.500 events above the null "
+        in (said[CONTRAST].sentence)
+    )
+    assert "smallest effect" not in said["consensus:iid"].sentence
+    (contrast,) = s.study().contrasts
+    stated = s.study(contrasts=(dataclasses.replace(contrast, margin=2.0),))
+    assert "smallest effect" not in found(s.claims(), stated)[CONTRAST].sentence
+    assert "smallest effect" not in found(s.claims(about="supported"))[CONTRAST].sentence
 
 
-def test_a_study_without_claims_says_that_nothing_was_tested():
-    (text,) = findings.summary(s.study(), s.claims().clear())
-    assert "nothing was tested" in text.text
-
-
-@pytest.mark.parametrize(
-    ("planted", "placebo", "tone", "words"),
-    [
-        ("supported", "not supported", "good", "The controls hold"),
-        ("underpowered", "not supported", "warning", "The planted effect was not seen"),
-        ("supported", "supported", "warning", "The placebo arm shows an effect where there is none"),
-    ],
-)
-def test_broken_controls_are_said_in_so_many_words(planted, placebo, tone, words):
-    rows, allowed = findings.controls(s.study(), s.claims(planted=planted, placebo=placebo))
-    assert [row[0] for row in rows] == ["planted:planted", "planted:placebo"]
-    assert (allowed.tone, words in allowed.text) == (tone, True)
-    said = [text.text for text in findings.summary(s.study(), s.claims(planted=planted, placebo=placebo))]
-    assert any(words in text for text in said) == (tone == "warning")
-
-
-def test_a_control_that_was_not_tested_does_not_hold():
-    rows, allowed = findings.controls(s.study(), s.claims().filter(pl.col("claim") != "planted:placebo"))
-    assert rows[1][1:] == ("not tested", "anything but supported", "NOT as it must be")
-    assert allowed.tone == "warning"
+def test_no_verdict_calls_a_failed_rule_what_chance_gives():
+    assert "which one stands with each claim" in findings.VERDICT_WORDS["not supported"].lower()
+    assert "This is a result" not in findings.VERDICT_WORDS["not supported"]

@@ -3,6 +3,8 @@ import re
 import polars as pl
 import pytest
 
+from squiggle_assets.schemas.base import frame
+from squiggle_assets.schemas.design import MinimumDetectable
 from tests.report import small_study as s
 from tests.report.test_document import assert_inert
 
@@ -58,14 +60,14 @@ def test_the_verdicts_come_first_and_the_null_result_is_said(text):
 
 def test_every_claim_has_its_numbers_and_reasons(text):
     row = cells(text, "planted:planted")
-    assert row[:8] == ["planted:planted", "supported", "7.25", r"\[5.5, 9\]", "1.25", "0.800", "0.008", "3"]
-    assert "Beyond control placebo: 6" in row[8] and "q 0.9 is above 0.05" in row[8]
+    assert row[:8] == ["planted:planted", "supported", "7.25", r"\[5.50, 9.00\]", "1.25", "0.800", "0.008", "3"]
+    assert "Beyond control placebo: 6.00" in row[8] and "q 0.9 is above 0.05" in row[8]
 
 
 def test_every_count_stands_beside_its_nulls(text):
     # observed 5; shift mean 4.5, surrogate mean 6.5; excess over the larger
-    assert cells(text, "iid | a") == ["iid", "a", "5", "4.5", "6.5", "−1.5", "0.900"]
-    assert cells(text, "iid | b") == ["iid", "b", "5", "4.5", "6.5", "−1.5", "–"]
+    assert cells(text, "iid | a") == ["iid", "a", "5", "4.50", "6.50", "−1.50", "0.900"]
+    assert cells(text, "iid | b") == ["iid", "b", "5", "4.50", "6.50", "−1.50", "–"]
 
 
 def test_consensus_events_are_ordered_by_weighted_dis_and_boundaries_are_flagged(text):
@@ -87,10 +89,52 @@ def test_every_figure_has_a_caption_with_n_and_a_file(made, text):
 
 def test_the_floor_is_checked_and_said(text, words_only):
     # loss 4 → 3 less a thousandth of the seed: drop 1.008 ± .0025; accuracies rise by 40 % of that
-    assert cells(text, "iid | 3")[2:5] == ["4 → 2.99", r"\[1.01, 1.01\]", "0.1 → 0.503"]
-    assert "All arms left their floor" in text
+    assert cells(text, "iid | 3")[2:5] == ["4.00 → 2.99", r"\[1.01, 1.01\]", "0.100 → 0.503"]
+    assert "All arms left their floor on held-out items" in text
+    assert "at most 64 items of a split" in text
     stuck = s.report(scalars=s.scalars(falls=False)).files["report.md"].decode()
     assert "On the floor: in iid, blocked, placebo and planted training did not move" in stuck
+
+
+def test_a_loss_that_rises_on_held_out_families_is_said_beside_the_one_that_falls(words_only):
+    # val_random 4 → 4 - 1.007..1.009; val_family the other way: 4 → 4 + 1.007..1.009 in every arm
+    rising = pl.when(pl.col("metric") == "val_family_loss").then(8 - pl.col("value")).otherwise("value")
+    text = s.report(scalars=s.scalars().with_columns(value=rising)).files["report.md"].decode()
+    fell, rose = (
+        next(line for line in text.splitlines() if line.startswith(f"Held-out {what}")) for what in ("it", "fa")
+    )
+    assert "(val_random): loss fell in 4 of 4 arms (iid 4.00 → 2.99, " in fell and "rose" not in fell
+    assert "(val_family): loss rose in 4 of 4 arms (iid 4.00 → 5.01, " in rose and "fell" not in rose
+    assert cells(text, "iid | 3")[8:] == ["4.00 → 5.01", r"\[−1.01, −1.01\]"]
+
+
+def test_a_loss_that_does_not_move_neither_falls_nor_rises(words_only):
+    text = s.report(scalars=s.scalars(falls=False)).files["report.md"].decode()
+    assert (
+        "(val_family): loss did not move clear of 0 (95 % interval over seeds) in 4 of 4 arms (iid 4.00 → 4.00" in text
+    )
+
+
+def test_evidence_is_told_in_words(words_only):
+    evidence = (
+        '{"by_seed":{"1024":5.25,"8":1.0},"left_out":{},"p":{"shift":0.001},"steps":[140,148],"tables":["geometry"]}'
+    )
+    text = s.report(claims=s.claims().with_columns(evidence=pl.lit(evidence))).files["report.md"].decode()
+    assert "tables: geometry; by seed: 8 1.00, 1024 5.25; p: shift 0.00100; steps: 140, 148" in text
+    assert "by_seed" not in text and "left out:" not in text
+
+
+def test_the_power_is_that_of_the_p_alone(text, words_only):
+    assert "was not worked out" in text
+    row = {"study": "small", "n_seeds": 8, "num_captures": 101, "num_contrasts": 5, "power": 0.8, "event_size": 2.0}
+    row |= {"paired_difference": 1.0, "smallest_q": 0.02, "num_studies": 20}
+    told = s.report(minimum_detectable=frame(MinimumDetectable, [row])).files["report.md"].decode()
+    assert "finds a common event of 2 robust sd in every seed with power 0.8" in told
+    assert "a difference of 1.00 sd of the paired differences" in told
+    assert "the power of the p alone. A verdict of supported also needs an interval clear" in told
+    blind = frame(MinimumDetectable, [row | {"event_size": None, "paired_difference": None}])
+    told = s.report(minimum_detectable=blind.lazy()).files["report.md"].decode()
+    assert "finds none of the common events tried" in told and "Between two arms" not in told
 
 
 def test_sizes_that_cannot_say_anything_are_called_so(text):
@@ -100,6 +144,8 @@ def test_sizes_that_cannot_say_anything_are_called_so(text):
 
 
 def test_scale_provenance_curricula_and_plant_are_there(text, page):
+    for words in ("robust sd: 1.4826", "envelopes: an increment", "DIS (dynamics impact score)"):
+        assert words in text
     for words in ("embedded model", "0bcbdccb0523305d", "f" * 64, "name: two_phases", "sizes for looking at"):
         assert words in text
         assert words in page
@@ -164,9 +210,9 @@ def test_a_run_that_was_stopped_is_named_and_left_out(words_only):
 def test_similarity_and_mixed_groups_stand_beside_what_chance_gives(text):
     # two pairs of seeds with p .02 and .5: half of them are small
     row = cells(text, "iid | neighbour_coverage")
-    assert row == ["iid", "neighbour_coverage", "0.5", "0.375", "0.125", "0.500", "2"]
+    assert row == ["iid", "neighbour_coverage", "0.500", "0.375", "0.125", "0.500", "2"]
     outcome = cells(text, "consensus_event_count | iid")
-    assert outcome[8:11] == ["5.5", "0.600", "3"]
+    assert outcome[8:11] == ["5.50", "0.600", "3"]
 
 
 def test_a_study_without_runs_is_refused():

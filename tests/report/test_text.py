@@ -3,7 +3,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from squiggle_assets.report.text import clean, interval, listed, markdown_code, markdown_text, num_seeds, number, share
+from squiggle_assets.report.text import (
+    clean,
+    interval,
+    listed,
+    markdown_code,
+    markdown_text,
+    mean,
+    num_seeds,
+    number,
+    share,
+)
 from tests.report.small_study import HOSTILE
 
 RENDER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
@@ -33,7 +43,25 @@ def test_a_tiny_p_is_not_shown_as_zero():
 def test_an_interval_with_a_missing_end_is_no_interval():
     assert interval(1.0, None) == "–"
     assert interval(float("nan"), 2.0) == "–"
-    assert interval(-1.0, 2.5) == "[−1, 2.5]"
+    assert interval(-1.0, 2.5) == "[−1.00, 2.50]"
+    assert interval(8.0, 12.0, number) == "[8, 12]"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (None, "–"),
+        (float("nan"), "–"),
+        (0.0, "0"),
+        (1.0, "1.00"),
+        (0.9996, "1.00"),
+        (-1.5, "−1.50"),
+        (123.4, "123"),
+        (999.7, "1,000"),
+    ],
+)
+def test_a_mean_keeps_its_zeros_so_that_it_is_no_count(value, shown):
+    assert mean(value) == shown
 
 
 def test_unequal_numbers_of_seeds_are_named_arm_by_arm():

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
 import pytest
 import simulated_study as fake
-from judged_study import NAMES, claim, judged, whole_result, whole_study
+from judged_study import NAMES, claim, judged, whole_arms, whole_result, whole_study
 
 from squiggle_assets.schemas import claims as schemas
 from squiggle_assets.schemas.consensus import PairingDraws
+from squiggle_assets.science.claim_kinds import draws_for, planted_claims
 from squiggle_assets.science.claims import is_preregistered
 from squiggle_assets.science.outcomes import floor_check
 from squiggle_assets.science.spec import Arm, Contrast
@@ -188,6 +190,37 @@ def test_the_p_of_an_arm_among_mixed_groups_can_be_counted_again_in_the_stored_d
 def test_the_same_study_gives_the_same_claims(tables, result):
     again = judged(tables)
     assert again.claims.equals(result.claims) and again.arm_outcomes.equals(result.arm_outcomes)
+
+
+def test_another_name_of_the_analysis_draws_the_same_numbers(tables, result):
+    # the name holds a hash of the code, and an edit of code must not roll every p anew
+    other = judged(tables, analysis_id="another")
+    for mine, whole in zip(other, result, strict=True):
+        assert set(mine["analysis_id"]) == {"another"}
+        assert mine.drop("analysis_id").equals(whole.drop("analysis_id"))
+
+
+def test_no_claim_draws_from_what_another_one_left(result):
+    study, arms = fake.study(), whole_arms()
+    drawn = {claim.row["claim"]: claim for claim in planted_claims(study, arms, fake.PLANT_STEPS)}
+    rest = {name: arm for name, arm in arms.items() if name != "planted"}
+    alone = planted_claims(study, rest, fake.PLANT_STEPS)[1]
+    # the mean of 300 draws: any other draws would move it
+    assert alone.null_value == drawn["planted:placebo"].null_value > 0
+    assert claim(result, "planted:placebo")["null_mean"] == alone.null_value
+
+
+def test_the_draws_of_a_claim_hang_on_its_name_the_seed_and_every_parameter():
+    study = fake.study()
+    others = (
+        (study, "consensus:iid"),
+        (fake.study(consensus=replace(fake.SPEC, seed=1)), "consensus:blocked"),
+        (fake.study(consensus=replace(fake.SPEC, alpha=0.04)), "consensus:blocked"),
+        (fake.study(detection=replace(fake.DETECTION, adaptive_k=2.6)), "consensus:blocked"),
+    )
+    first = [draws_for(*each).integers(2**62) for each in ((study, "consensus:blocked"), *others)]
+    assert len(set(first)) == 5
+    assert draws_for(study, "consensus:blocked").integers(2**62) == first[0]
 
 
 def test_draws_of_other_data_are_refused(tables):

@@ -41,7 +41,7 @@ def test_an_arm_with_every_seed_at_the_cap_sits_on_its_ceiling():
     arms = {arm.name: ArmData(arm=arm, series=series, seen=seen, num_items=1, total_steps=200) for arm in study.arms}
     assert set(strongest_of(next(iter(arms.values()))).by_seed.values()) == {6.0}
     events = empty(ConsensusEvents)
-    assert all(claim.floor for claim in consensus_claims(study, arms, events, draws))
+    assert all(claim.floor for claim in consensus_claims(study, arms, events))
 
 
 def test_swapping_labels_turns_the_difference_round(arms):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -12,6 +13,7 @@ from scipy import stats as scipy_stats
 from scipy.signal import detrend
 
 from squiggle_assets.schemas import consensus as schemas
+from squiggle_assets.science import events
 from squiggle_assets.science.consensus import ConsensusResult, consensus_of
 from squiggle_assets.science.shape import impact, similarities, window_at
 
@@ -109,6 +111,31 @@ def test_the_same_tables_come_out_again_whatever_the_order_of_rows(geometry, res
     again = consensus(geometry.sample(fraction=1.0, shuffle=True, seed=2))
     for first, second in zip(result, again, strict=True):
         assert first.equals(second)
+
+
+def test_draws_hang_on_the_parameters_and_not_on_the_code(monkeypatch):
+    few = fake.geometry_of("iid", seeds=range(3))
+    before = consensus(few)
+    monkeypatch.setattr(events, "code_version", lambda *functions: "other code")
+    version = events.analysis_id(fake.DETECTION, fake.SPEC)
+    assert version != fake.VERSION
+    own = fake.events_table(few).with_columns(analysis_id=pl.lit(version))
+    after = consensus(few, own, analysis_id=version)
+    for mine, other in zip(before, after, strict=True):
+        named = ("analysis_id", "consensus_event_id")
+        assert mine.drop(named, strict=False).equals(other.drop(named, strict=False))
+    seeded = consensus(few, spec=replace(fake.SPEC, seed=1))
+    assert not seeded.null_draws.equals(before.null_draws)
+
+
+def test_the_key_of_the_draws_changes_with_every_parameter():
+    keys = {events.parameters_id(fake.DETECTION, fake.SPEC)}
+    keys |= {events.parameters_id(fake.DETECTION, replace(fake.SPEC, **change)) for change in (
+        {"tolerance_steps": 6}, {"min_seed_fraction": 0.5}, {"num_bands": 2}, {"draws_per_cell": 26},
+        {"alpha": 0.01}, {"probe_set": "b"}, {"seed": 1},
+    )}  # fmt: skip
+    keys |= {events.parameters_id(replace(fake.DETECTION, adaptive_k=9.0), fake.SPEC)}
+    assert len(keys) == 9
 
 
 def test_noise_has_no_consensus_but_may_have_events():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import polars as pl
 import pytest
@@ -70,18 +72,19 @@ def test_an_arm_that_is_like_the_others_is_called_different_as_often_as_alpha():
 
 
 def test_the_arm_with_events_of_its_own_stands_out_and_the_others_do_not():
-    found = pairing_of(whole_arms(), fake.SPEC, "v")
+    found = pairing_of(whole_arms(), fake.DETECTION, fake.SPEC)
     assert found.p_values["blocked"] < 0.05
     assert min(p for name, p in found.p_values.items() if name != "blocked") > 0.05
     observed = {name: arm.count for name, arm in whole_arms().items()}
     draws = found.draws.filter(pl.col("band") == "all")["statistic"]
     assert found.p_values["iid"] == (1 + (draws >= observed["iid"]).sum()) / (1 + len(draws))
-    assert found.draws.equals(pairing_of(whole_arms(), fake.SPEC, "v").draws)
-    assert not found.draws.equals(pairing_of(whole_arms(), fake.SPEC, "w").draws)
+    assert found.draws.equals(pairing_of(whole_arms(), fake.DETECTION, fake.SPEC).draws)
+    other = dataclasses.replace(fake.SPEC, seed=fake.SPEC.seed + 1)
+    assert not found.draws.equals(pairing_of(whole_arms(), fake.DETECTION, other).draws)
 
 
 def test_without_arms_to_mix_there_are_no_draws_and_no_p():
     arms = whole_arms()
     for few in ({}, {"iid": arms["iid"]}):
-        found = pairing_of(few, fake.SPEC, "v")
+        found = pairing_of(few, fake.DETECTION, fake.SPEC)
         assert found.draws.is_empty() and found.mean is None and not found.p_values

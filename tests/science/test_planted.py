@@ -98,10 +98,10 @@ def test_a_boundary_anywhere_in_the_window_is_near_it(step, near):
 @pytest.mark.parametrize("name", ["planted", "placebo", "iid"])
 def test_a_boundary_of_any_compared_arm_near_the_end_of_the_planted_steps_is_told(name):
     arms = dict(whole_arms())
-    plain = planted_claims(fake.study(), arms, fake.PLANT_STEPS, np.random.default_rng(0))
+    plain = planted_claims(fake.study(), arms, fake.PLANT_STEPS)
     # 128 is 8 steps after the first planted one, and inside the window that ends at 129
     arms[name] = dataclasses.replace(arms[name], series=with_phases(arms[name].series, 128))
-    found = planted_claims(fake.study(), arms, fake.PLANT_STEPS, np.random.default_rng(0))
+    found = planted_claims(fake.study(), arms, fake.PLANT_STEPS)
     assert [each.near_boundary for each in (*plain, *found)] == [False, False, True, True]
     assert found[0].row["evidence"]["boundaries_near"] == [["phase_start", 128]]
 

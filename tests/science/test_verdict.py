@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 from itertools import product
 
+import numpy as np
 import pytest
 
-from squiggle_assets.science.stats import NO_INTERVAL, Interval
+from squiggle_assets.science.stats import NO_INTERVAL, Interval, benjamini_hochberg, smallest_corrected_p
 from squiggle_assets.science.verdict import Evidence, verdict_of
 
 NAN = float("nan")
@@ -35,7 +36,13 @@ ROWS = [
         "",
     ),
     ({"direction": "less", "margin": -1.0, "interval": Interval(-4, -2), "control": Interval(-3, -1)}, "supported", ""),
-    ({"smallest_p": 0.051}, "underpowered", "0.051"),
+    ({"smallest_p": 0.051, "q_value": 0.0501}, "underpowered", "smallest q that 8 seeds can give a lone effect"),
+    ({"smallest_p": 0.051, "q_value": 0.0501}, "underpowered", "0.051, above 0.05"),
+    ({"smallest_p": 0.05, "q_value": 0.0501}, "not supported", "q = 0.0501"),
+    # other effects of the family helped: what was reached can be reached
+    ({"smallest_p": 0.051, "q_value": 0.05}, "supported", "q = 0.05"),
+    ({"smallest_p": 0.051, "interval": Interval(0.5, 1.5)}, "not supported", "holds the null value"),
+    ({"smallest_p": 0.051, "q_value": NAN}, "underpowered", "lone effect"),
     ({"smallest_p": NAN}, "underpowered", "nan"),
     ({"floor": True}, "underpowered", "floor"),
     ({"n_seeds": 4, "num_excluded": 1}, "underpowered", "4 seeds are left, fewer than 5, after 1 of the runs"),
@@ -87,10 +94,20 @@ def test_nothing_but_full_evidence_is_supported():
         evidence = dataclasses.replace(GOOD, **dict(zip(switches, values, strict=True)))
         words.setdefault(verdict_of(evidence).word, []).append(evidence)
     assert set(words) == {"supported", "exploratory", "not supported", "underpowered"}
-    # everything as GOOD, with the three harmless combinations of selected and replicated
-    assert len(words["supported"]) == 3
+    # everything as GOOD, with the three harmless combinations of selected and replicated, whatever a lone effect could
+    assert len(words["supported"]) == 2 * 3
+    assert all(e.q_value <= 0.05 for e in words["supported"])
     assert all(e.q_value <= 0.05 and e.interval.lo > 2 and not e.floor for e in words["exploratory"])
-    assert all(e.smallest_p <= 0.05 and not e.floor for e in words["not supported"])
+    assert all(min(e.smallest_p, e.q_value) <= 0.05 and not e.floor for e in words["not supported"])
+
+
+def test_two_effects_of_a_family_at_their_smallest_p_are_not_called_out_of_reach():
+    # 4 tests, smallest p .02: alone .02 * 4 = .08; two of them at .02 each have q = .02 * 4 / 2 = .04
+    q = benjamini_hochberg(np.array([0.02, 0.02, 0.6, 0.9]))
+    assert smallest_corrected_p(0.02, 4) == pytest.approx(0.08) and q[0] == pytest.approx(0.04)
+    reached = dataclasses.replace(GOOD, smallest_p=0.08, q_value=float(q[0]))
+    assert verdict_of(reached).word == "supported"
+    assert verdict_of(dataclasses.replace(reached, q_value=float(q[2]))).word == "underpowered"
 
 
 def test_every_verdict_says_why():
