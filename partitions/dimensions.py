@@ -9,7 +9,8 @@ from functools import cache
 
 import dagster as dg
 
-from squiggle_assets.science.spec import CONFIRMATION, Study
+from squiggle_assets.science.spec import Study
+from squiggle_assets.science.waves import CONFIRMATION
 
 
 def seed_dimension(study: Study, wave: str = "") -> str:

@@ -9,7 +9,8 @@ import dagster as dg
 
 from partitions.dimensions import seed_dimension
 from partitions.keys import seed_key, seed_of
-from squiggle_assets.science.spec import CONFIRMATION, Profile, Roster, Study
+from squiggle_assets.science.spec import Profile, Study
+from squiggle_assets.science.waves import CONFIRMATION, Roster
 
 
 def wanted_seeds(study: Study, profile: Profile) -> Roster:

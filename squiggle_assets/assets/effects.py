@@ -13,7 +13,7 @@ import polars as pl
 from squiggle_assets.assets.attribution import series_of_arm
 from squiggle_assets.assets.evidence import scale_of
 from squiggle_assets.assets.node import Input, Node, Out, Scope
-from squiggle_assets.science.spec import CONFIRMATION, FOLLOWUP
+from squiggle_assets.science.waves import CONFIRMATION, FOLLOWUP
 
 _OF_WAVE = ("geometry", "run_manifest", "scalars", "replay_edits", "sample_trace")
 

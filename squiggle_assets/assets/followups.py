@@ -16,7 +16,7 @@ import polars as pl
 from squiggle_assets.assets import analysis, runs
 from squiggle_assets.assets.node import Input, Node, Out, Partition, Scope, in_wave
 from squiggle_assets.assets.policies import policy_of
-from squiggle_assets.science.spec import CONFIRMATION, FOLLOWUP
+from squiggle_assets.science.waves import CONFIRMATION, FOLLOWUP
 
 if TYPE_CHECKING:
     from squiggle_assets.schemas.handles import Handle

@@ -21,7 +21,7 @@ from io_managers.store import Store
 from squiggle_assets.assets.node import Graph, Node, Out, Partition, Scope
 from squiggle_assets.schemas.handles import Origin
 from squiggle_assets.science.canonical import sha256_json
-from squiggle_assets.science.spec import Roster
+from squiggle_assets.science.waves import Roster
 
 _LOG = logging.getLogger("squiggle.identity")
 

@@ -13,7 +13,8 @@ from io_managers.store import Store
 from squiggle_assets.assets.identity import State, pointer_of
 from squiggle_assets.assets.node import Graph, Partition
 from squiggle_assets.assets.states import States
-from squiggle_assets.science.spec import Profile, Roster
+from squiggle_assets.science.spec import Profile
+from squiggle_assets.science.waves import Roster
 
 _OWN = {
     "stale": "its inputs, its parameters or its code changed since",

@@ -15,7 +15,8 @@ from squiggle_assets.schemas.base import Table
 from squiggle_assets.schemas.handles import CheckOutcome
 from squiggle_assets.schemas.tables import TABLES
 from squiggle_assets.science.source import code_version
-from squiggle_assets.science.spec import Profile, Roster, Study
+from squiggle_assets.science.spec import Profile, Study
+from squiggle_assets.science.waves import Roster
 
 Grain = Literal["shared", "study", "arm", "run"]
 """In a later wave 'arm' is a follow-up arm and 'run' a replay."""

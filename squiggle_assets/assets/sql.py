@@ -23,7 +23,7 @@ from squiggle_assets.assets.node import NOWHERE, Graph
 from squiggle_assets.schemas.base import dtypes
 from squiggle_assets.schemas.handles import Origin, Product
 from squiggle_assets.schemas.tables import RAW, TABLES
-from squiggle_assets.science import spec
+from squiggle_assets.science import waves
 from squiggle_assets.science.canonical import sha256_json
 from squiggle_assets.science.spec import Profile
 
@@ -102,7 +102,7 @@ def late_table(
     seeds = {roster.study: tuple(sorted(roster.seeds)) for roster in counting}
     for graph in graphs:
         name = graph.study.name
-        registered = spec.Roster(seeds[name], seeds.get(f"{name}/{spec.CONFIRMATION}", ()))
+        registered = waves.Roster(seeds[name], seeds.get(f"{name}/{waves.CONFIRMATION}", ()))
         found = first_late(graph, profile, registered, store, tables)
         if found is not None:
             return found

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from io_managers.store import Store
 from squiggle_assets.assets.identity import State, state
 from squiggle_assets.assets.node import Graph, Node, Partition, Scope
-from squiggle_assets.science.spec import Profile, Roster
+from squiggle_assets.science.spec import Profile
+from squiggle_assets.science.waves import Roster
 
 
 class States:

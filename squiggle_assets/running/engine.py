@@ -26,7 +26,8 @@ from squiggle_assets.assets.late import Late
 from squiggle_assets.assets.node import NOWHERE, Graph
 from squiggle_assets.running import worker
 from squiggle_assets.running.plan import Selection, Task, owed, stage_tasks, wanted_nodes
-from squiggle_assets.science.spec import Profile, Roster
+from squiggle_assets.science.spec import Profile
+from squiggle_assets.science.waves import Roster
 
 _QUIET = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "TRANSFORMERS_VERBOSITY": "error"}
 

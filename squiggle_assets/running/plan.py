@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from io_managers.store import Store
 from squiggle_assets.assets.node import Graph, Node, Partition
 from squiggle_assets.assets.states import States
-from squiggle_assets.science.spec import Profile, Roster
+from squiggle_assets.science.spec import Profile
+from squiggle_assets.science.waves import Roster
 
 GRAINS = ("shared", "study", "arm", "run")
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from io_managers.store import Store
 from squiggle_assets.assets.node import NOWHERE, Graph, Partition
-from squiggle_assets.science.spec import Profile, Roster, Study
+from squiggle_assets.science.spec import Profile, Study
+from squiggle_assets.science.waves import Roster
 from squiggle_assets.workspace import Workspace
 
 if TYPE_CHECKING:

@@ -21,10 +21,10 @@ import polars as pl
 from squiggle_assets.science.canonical import canonical_json
 from squiggle_assets.science.exposures import exposures_of
 from squiggle_assets.science.policy import Policy
-from squiggle_assets.science.spec import TriggerSpec
 from squiggle_assets.science.stats import poisson_lower
 from squiggle_assets.science.trigger_counts import EventCounts, count_windows
 from squiggle_assets.science.triggers import attribute
+from squiggle_assets.science.waves import TriggerSpec
 
 SIZES = (1, 2, 5, 10, 25, 50)
 """Bundle sizes that are tried."""

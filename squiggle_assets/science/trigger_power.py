@@ -14,8 +14,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from squiggle_assets.science.spec import TriggerSpec
 from squiggle_assets.science.stats import pooled_binomial_tail
+from squiggle_assets.science.waves import TriggerSpec
 
 F64 = NDArray[np.float64]
 

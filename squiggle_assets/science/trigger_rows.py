@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from squiggle_assets.science.canonical import canonical_json
 from squiggle_assets.science.policy import Policy
-from squiggle_assets.science.spec import TriggerSpec
 from squiggle_assets.science.stats import lift_variance, pooled_binomial_tail, shrunken_lifts
 from squiggle_assets.science.trigger_counts import EventCounts
 from squiggle_assets.science.trigger_windows import signature_of
+from squiggle_assets.science.waves import TriggerSpec
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]

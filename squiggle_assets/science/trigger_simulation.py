@@ -22,9 +22,9 @@ from squiggle_assets.science.curriculum import load_preset
 from squiggle_assets.science.families import scaled_counts
 from squiggle_assets.science.policy import Policy, resolve
 from squiggle_assets.science.rng import generator
-from squiggle_assets.science.spec import TriggerSpec
 from squiggle_assets.science.trigger_windows import events_in, windows_of
 from squiggle_assets.science.triggers import attribute
+from squiggle_assets.science.waves import TriggerSpec
 
 I64 = NDArray[np.int64]
 CAPTURE_EVERY = 2

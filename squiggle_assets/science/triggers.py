@@ -31,10 +31,10 @@ from numpy.typing import NDArray
 
 from squiggle_assets.science.exposures import exposures_of
 from squiggle_assets.science.policy import Policy
-from squiggle_assets.science.spec import TriggerSpec
 from squiggle_assets.science.stats import benjamini_hochberg, binomial_sum_tail
 from squiggle_assets.science.trigger_counts import EventCounts, count_windows
 from squiggle_assets.science.trigger_rows import ITEM_SCHEMA, STATUS_SCHEMA, Tested, rows_of, status_of
+from squiggle_assets.science.waves import TriggerSpec
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from squiggle_assets.science.spec import FollowUp, Study
+from squiggle_assets.science.spec import Study
+from squiggle_assets.science.waves import FollowUp
 from squiggle_assets.studies.curriculum_ab import CURRICULUM_AB
 
 _EDITS = ("exact", "remove", "replace")

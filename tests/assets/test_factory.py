@@ -25,7 +25,7 @@ from squiggle_assets.definitions import graph_of
 from squiggle_assets.running.plan import Selection, stage_tasks, wanted_nodes
 from squiggle_assets.schemas.base import Table, column
 from squiggle_assets.schemas.handles import CheckOutcome
-from squiggle_assets.science.spec import Roster
+from squiggle_assets.science.waves import Roster
 from squiggle_assets.studies import study
 from squiggle_assets.workspace import Workspace
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from squiggle_assets.assets.node import Graph, Input, Node, Out, Partition
-from squiggle_assets.science.spec import Roster
+from squiggle_assets.science.waves import Roster
 from squiggle_assets.studies import study
 
 STUDY = study("curriculum_ab")

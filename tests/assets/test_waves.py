@@ -22,7 +22,7 @@ from squiggle_assets.assets.node import NOWHERE, Graph, Input, Node, Out, Partit
 from squiggle_assets.assets.states import States
 from squiggle_assets.running.plan import Selection, stage_tasks, wanted_nodes
 from squiggle_assets.schemas.base import Table, column
-from squiggle_assets.science.spec import CONFIRMATION, FOLLOWUP, FollowUp, Roster
+from squiggle_assets.science.waves import CONFIRMATION, FOLLOWUP, FollowUp, Roster
 from squiggle_assets.studies import study
 from squiggle_assets.workspace import Workspace
 

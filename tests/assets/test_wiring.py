@@ -155,11 +155,10 @@ def test_a_run_refuses_to_train_on_what_it_will_be_judged_by(
     pool, split = items(**splits)
     drawn = ["t", "v"] if words == "must not be" else ["t"]
     policy = SimpleNamespace(items=pl.DataFrame({"item_id": drawn}))
-    monkeypatch.setattr(runs, "policy_of", lambda *given: policy)
     monkeypatch.setattr("resources.base_model.load_tokenizer", lambda path: None)
     base = SimpleNamespace(path=Path("nowhere"))
     with pytest.raises(ContaminationError, match=words):
-        runs._inputs(step(scope("iid", 7)), pool, split, base, "cpu")  # type: ignore[arg-type]
+        runs._inputs(step(scope("iid", 7)), pool, split, base, policy, "cpu")  # type: ignore[arg-type]
 
 
 def test_a_curriculum_refuses_problems_that_the_base_model_has_read(monkeypatch: pytest.MonkeyPatch) -> None:

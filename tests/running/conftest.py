@@ -18,7 +18,7 @@ from squiggle_assets.assets.node import NOWHERE, Graph, Input, Node, Out, Partit
 from squiggle_assets.running.session import Session
 from squiggle_assets.schemas.base import Table, column, frame
 from squiggle_assets.schemas.handles import CheckOutcome, HandleDraft
-from squiggle_assets.science.spec import Roster
+from squiggle_assets.science.waves import Roster
 from squiggle_assets.studies import study
 from squiggle_assets.workspace import Workspace
 

@@ -7,10 +7,10 @@ import pytest
 
 from squiggle_assets.schemas.triggers import MinimumLift
 from squiggle_assets.science.rng import generator
-from squiggle_assets.science.spec import TriggerSpec
 from squiggle_assets.science.stats import pooled_binomial_tail
 from squiggle_assets.science.trigger_power import SCHEMA, TriggerDesign, lift_power, minimum_lift
 from squiggle_assets.science.trigger_simulation import TriggerStudy, made_events, simulated_triggers, trigger_curve
+from squiggle_assets.science.waves import TriggerSpec
 
 DEMO = TriggerDesign(num_seeds=8, num_steps=200, batch_size=16, num_items=5000, num_events=4)
 SMALL = TriggerStudy(num_items=600, num_events=2, num_triggers=5)

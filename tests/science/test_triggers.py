@@ -13,10 +13,10 @@ from squiggle_assets.schemas import triggers as schemas
 from squiggle_assets.schemas.base import dtypes
 from squiggle_assets.science.policy import Policy
 from squiggle_assets.science.rng import generator
-from squiggle_assets.science.spec import TriggerSpec
 from squiggle_assets.science.stats import benjamini_hochberg
 from squiggle_assets.science.trigger_simulation import TriggerStudy, drawn_runs, made_events, study_policy, trace_of
 from squiggle_assets.science.triggers import attribute, ranked_triggers
+from squiggle_assets.science.waves import TriggerSpec
 from tests.science.attribution_arms import events, put, traces
 from tests.science.curriculum_items import planted_items
 from tests.science.policy_presets import PLANT, preset

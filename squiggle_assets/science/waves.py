@@ -1,0 +1,69 @@
+"""What a study does after its first runs: what counts as a trigger, its follow-up arms, whose seeds they use.
+
+Here: TriggerSpec, FollowUp, Roster, names of the waves. Not here: Study (spec), edits (edits), graphs (assets.node).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+
+@dataclass(frozen=True, kw_only=True)
+class TriggerSpec:
+    """What counts as a trigger, and what is done about it; pre-registered."""
+
+    lags: tuple[int, ...] = (0, 5, 20)
+    """Steps before the onset that a window begins at; every one is tested."""
+    min_seeds: int = 2
+    """Seeds in which the item must be shown more often than expected."""
+    max_q: float = 0.1
+    max_items: int = 50
+    """At most this many triggers, best first, are edited in a follow-up."""
+    edit_scope: Literal["window", "run"] = "window"
+    """Where follow-ups edit the triggers' draws."""
+    delay_margin_steps: float = 10.0
+    """A mean delay below this is no delay (equivalence)."""
+
+    def __post_init__(self) -> None:
+        """Refuse lags that are no windows and a q that is no share."""
+        if not self.lags or min(self.lags) < 0 or len(set(self.lags)) != len(self.lags):
+            raise ValueError(f"lags must be different and not negative, at least one, got {self.lags}")
+        if min(self.min_seeds, self.max_items) < 1 or not 0 < self.max_q < 1:
+            raise ValueError(
+                f"min_seeds and max_items must be positive and max_q a share, got {self.min_seeds}, {self.max_items} "
+                f"and {self.max_q}"
+            )
+
+
+FOLLOWUP, CONFIRMATION = "followup", "confirmation"
+"""Waves after the first: replays of a study's own runs, and of runs with seeds that took no part in the selection."""
+
+Condition = Literal["exact", "replace", "remove", "placebo", "late", "early"]
+
+
+class Roster(NamedTuple):
+    """Registered seeds of a study, sorted as numbers."""
+
+    seeds: tuple[int, ...]
+    fresh: tuple[int, ...] = ()
+    """Seeds of the confirmation wave."""
+
+    def of(self, wave: str) -> tuple[int, ...]:
+        """The seeds of a wave ('' is the first)."""
+        return self.fresh if wave == CONFIRMATION else self.seeds
+
+
+@dataclass(frozen=True, kw_only=True)
+class FollowUp:
+    """A follow-up arm: every run of the parent once more, with one edit of what it is trained on."""
+
+    parent: str
+    condition: Condition
+    draw: int = 0
+    """Which of several random edits (placebo)."""
+
+    @property
+    def name(self) -> str:
+        """<parent>.<condition>, with -<draw> from the second draw on."""
+        return f"{self.parent}.{self.condition}" + (f"-{self.draw + 1}" if self.draw else "")
