@@ -276,9 +276,15 @@ def _source_path(module: str) -> Path | None:
     """Where the module's source lies; found from its top package alone, since looking deeper would import."""
     top, *parts = module.split(".")
     spec = importlib.util.find_spec(top)
-    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+    if spec is None:
         return None
-    path = Path(spec.origin)
+    if spec.origin is None or not spec.origin.endswith(".py"):
+        folders = list(spec.submodule_search_locations or ())
+        if not folders or not parts:
+            return None
+        path = Path(folders[0]) / "__init__.py"
+    else:
+        path = Path(spec.origin)
     if parts:
         path = path.parent.joinpath(*parts)
         path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
