@@ -121,7 +121,7 @@ def test_asking_for_what_there_is_not_is_one_clear_line(study_root: Path) -> Non
         (("run", "curriculum_ab", "--profile", "test", "--arms", "iid,nosuch"), "no arm"),
         (("run", "curriculum_ab", "--profile", "test", "--seeds", "1|2"), "not usable"),
         (("run", "curriculum_ab", "--profile", "test", "--seeds", "99999"), "are not registered"),
-        (("report", "curriculum_ab", "--profile", "test", "--run", "iid"), "not usable"),
+        (("report", "curriculum_ab", "--profile", "test", "--run", "iid"), "give one run as ARM:SEED"),
         (("report", "curriculum_ab", "--profile", "test", "--run", "iid:99999"), "are not registered"),
         (("claims", "curriculum_ab", "--profile", "test", "--verdict", "true"), "verdicts are supported"),
         (("seeds", "remove", "curriculum_ab", "99999", "--profile", "test"), "are not registered"),
