@@ -1,6 +1,6 @@
 """What captures, their geometry and validations add to a run of the demo's size. Prints one JSON object.
 
-Run: OMP_NUM_THREADS=1 python benchmarks/bench_capture.py. Batches of 8 and captures of 2 sets of 8 x 64 tokens every
+Run: OMP_NUM_THREADS=1 python benchmarks/bench_capture.py. Batches of 16 and captures of 2 sets of 8 x 64 tokens every
 2 steps. Every update and every capture is timed by itself in CPU time on one thread, within the same runs; geometry is
 computed from the captures that were made, as the pipeline does (files are not written). The floor of a capture is its
 forward pass alone: no loss, nothing kept. Goals: a run within 10 s, captures and geometry within 30 % of the updates.

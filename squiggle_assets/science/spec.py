@@ -94,9 +94,9 @@ class TrainingSpec:
     """Optimiser steps of the base budget; curriculum fractions are fractions of this."""
     step_multiplier: int = 1
     """1, 2 or 3: extends the stable phase; the extra steps continue the last curriculum phase."""
-    batch_size: int = 8
+    batch_size: int = 16
     """Items per optimiser step (effective batch)."""
-    micro_batch: int = 8
+    micro_batch: int = 16
     """Items per forward pass before the out-of-memory fallback halves it."""
     max_length: int = 256
     """Tokens of prompt + completion; longer items are truncated at the end (counted)."""
