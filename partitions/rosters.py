@@ -42,12 +42,23 @@ def add_seeds(study: Study, instance: dg.DagsterInstance, seeds: tuple[int, ...]
     return new
 
 
-def remove_seeds(study: Study, instance: dg.DagsterInstance, seeds: tuple[int, ...]) -> tuple[int, ...]:
-    """Take seeds off the roster; those that were on it. ValueError names one that is not, before any goes."""
+def remove_seeds(
+    study: Study, profile: Profile, instance: dg.DagsterInstance, seeds: tuple[int, ...]
+) -> tuple[int, ...]:
+    """Take seeds off the roster; those that were on it.
+
+    ValueError, before any goes, names one that is not on it or that the profile wants (sync would bring it back).
+    """
     there = registered_seeds(study, instance).seeds
     unknown = sorted(set(seeds) - set(there))
     if unknown:
         raise ValueError(f"seeds {unknown} are not registered; registered are {list(there)}")
+    wanted = sorted(set(seeds) & set(wanted_seeds(study, profile).seeds))
+    if wanted:
+        raise ValueError(
+            f"seeds {wanted} belong to the {profile.num_seeds} seeds of profile {profile.name} and would come back "
+            "with the next command; a profile of your own (--profile my.yaml) with a smaller num_seeds leaves them out"
+        )
     for seed in dict.fromkeys(seeds):
         instance.delete_dynamic_partition(seed_dimension(study), seed_key(seed))
     return tuple(dict.fromkeys(seeds))

@@ -243,12 +243,13 @@ def seeds_remove(
     profile: ProfileName = None,
     items: Items = None,
 ) -> None:
-    """Take seeds off the roster; their runs stay in the store and are found again when the seeds come back."""
+    """Take added seeds off the roster; their runs stay in the store and are found again when the seeds come back."""
     from partitions.keys import seed_of
     from partitions.rosters import remove_seeds
 
     with _session(study, profile, items) as session:
-        gone = remove_seeds(session.study, session.instance, tuple(seed_of(seed) for seed in seeds))
+        chosen = tuple(seed_of(seed) for seed in seeds)
+        gone = remove_seeds(session.study, session.profile, session.instance, chosen)
         console.print(f"removed {list(gone)}; registered {list(session.roster.seeds)}", highlight=False)
 
 

@@ -35,6 +35,7 @@ class Step:
     """What a compute function gets beside its inputs."""
 
     graph: Graph
+    node: Node
     scope: Scope
     identity: Identity
     dagster_run_id: str
@@ -45,6 +46,21 @@ class Step:
     progress: Progress
     facts: dict[str, Any]
     """Figures for the materialisation that must not be in a table (seconds, memory, device)."""
+
+    def refuse_edited(self) -> None:
+        """Failure, and the step's work thrown away, where its source was edited since the step's identity was made.
+
+        Whatever puts something into the store before its compute function ends asks this first.
+        """
+        if not edited_since(self.identity.code_version, self.node.compute):
+            return
+        if self.node.cleanup is not None:
+            self.node.cleanup(self)
+        raise dg.Failure(
+            f"the source of {self.node.name} was edited while this step ran: nobody knows which code made its "
+            "result, so it is not kept. Run it again",
+            allow_retries=False,
+        )
 
 
 def partitions_of(graph: Graph, node: Node) -> dg.PartitionsDefinition | None:
@@ -160,6 +176,7 @@ def _outputs(context: Any, graph: Graph, node: Node, inputs: Mapping[str, Any]) 
     facts: dict[str, Any] = {}
     step = Step(
         graph=graph,
+        node=node,
         scope=scope,
         identity=identity,
         dagster_run_id=context.run.run_id,
@@ -173,12 +190,7 @@ def _outputs(context: Any, graph: Graph, node: Node, inputs: Mapping[str, Any]) 
         reused = values is not None
         if values is None:
             values = dict(node.compute(step, **inputs))
-            if edited_since(identity.code_version, node.compute):
-                raise dg.Failure(
-                    f"the source of {node.name} was edited while this step ran: nobody knows which code made its "
-                    "result, so it is not kept. Run it again",
-                    allow_retries=False,
-                )
+            step.refuse_edited()
         if node.figures is not None and not reused:
             facts |= node.figures(values, scope)
         for out in node.outs:

@@ -113,6 +113,7 @@ def trained(
             return folder, result
 
         done = with_oom_fallback(attempt, scope.profile.training.micro_batch)
+    step.refuse_edited()
     folder, result = done.result
     if result.ladder_step is not None and shorter is not None:
         folder.take_captures(shorter, up_to=result.ladder_step)

@@ -80,10 +80,23 @@ def test_mappings_nobody_has_run_are_refused() -> None:
         mapping(STUDY, Place("run"), Place("run"), "placebo")
 
 
+def test_seeds_that_a_profile_wants_stay_on_the_roster() -> None:
+    profile = profiles.load("demo")
+    with dg.DagsterInstance.ephemeral() as instance:
+        sync(STUDY, profile, instance)
+        add_seeds(STUDY, instance, (900,))
+        with pytest.raises(ValueError, match=rf"seeds \[{STUDY.seeds[3]}\] belong to the 8 seeds of profile demo"):
+            remove_seeds(STUDY, profile, instance, (900, STUDY.seeds[3]))
+        assert registered_seeds(STUDY, instance).seeds == tuple(sorted((*STUDY.seeds[:8], 900)))
+        remove_seeds(STUDY, profile, instance, (900,))
+        assert sync(STUDY, profile, instance) == ()
+
+
 def test_seeds_can_be_taken_off_a_roster_and_an_unknown_one_takes_none() -> None:
+    profile = profiles.load("demo")
     with dg.DagsterInstance.ephemeral() as instance:
         add_seeds(STUDY, instance, (1, 2, 3))
         with pytest.raises(ValueError, match=r"seeds \[9\] are not registered; registered are \[1, 2, 3\]"):
-            remove_seeds(STUDY, instance, (1, 9))
-        assert remove_seeds(STUDY, instance, (3, 1)) == (3, 1)
+            remove_seeds(STUDY, profile, instance, (1, 9))
+        assert remove_seeds(STUDY, profile, instance, (3, 1)) == (3, 1)
         assert registered_seeds(STUDY, instance).seeds == (2,)
