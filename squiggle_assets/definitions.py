@@ -4,6 +4,7 @@ Here: assembly, and nothing heavier than Dagster, polars and pandera at import. 
 """
 
 import warnings
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -16,18 +17,24 @@ from resources.compute_resource import ComputeResource
 from squiggle_assets import automation
 from squiggle_assets.assets import curriculum_study, shared, sql, trigger_study
 from squiggle_assets.assets.factory import assets_of
-from squiggle_assets.assets.node import Graph
+from squiggle_assets.assets.node import Graph, Node
 from squiggle_assets.schemas.tables import TABLES
+from squiggle_assets.science.spec import Study
 from squiggle_assets.studies import STUDIES, study
 from squiggle_assets.workspace import Workspace
+
+GRAPHS: dict[str, Callable[[Study], tuple[Node, ...]]] = {
+    "curriculum": curriculum_study.nodes,
+    "triggers": trigger_study.nodes,
+}
+"""Kind of study -> its own nodes."""
 
 
 @cache
 def graph_of(name: str) -> Graph:
     """The nodes of a study with the shared ones it stands on; ValueError lists the studies there are."""
     chosen = study(name)
-    own = trigger_study.nodes(chosen) if chosen.followups else curriculum_study.nodes(chosen)
-    return Graph(chosen, shared.nodes() + own)
+    return Graph(chosen, shared.nodes() + GRAPHS[chosen.kind](chosen))
 
 
 def build(workspace: Workspace | None = None, **overrides: Any) -> dg.Definitions:

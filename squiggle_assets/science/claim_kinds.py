@@ -1,7 +1,7 @@
 """Two kinds of claim of a curriculum study, before their families are corrected and judged.
 
 Here: what a claim is, consensus of an arm, planted or placebo response. Not here: contrasts of arms (claim_contrasts),
-correction and verdict (claims).
+correction and verdict (claim_rows).
 
 An arm of which fewer than two runs went to their end is not among the arms given here: claims about it are made all
 the same, without numbers, and a control arm of that kind is a control that nothing is known to beat.
@@ -53,6 +53,10 @@ class Claim:
     direction: Direction = "greater"
     near_boundary: bool = False
     floor: bool = False
+    selected: bool = False
+    """Whether what is claimed was chosen by looking at data."""
+    replicated: bool = False
+    """Whether seeds that took no part in that choice showed it too."""
 
 
 def arm_row(arm: ArmData, **rest: Any) -> dict[str, Any]:

@@ -1,40 +1,24 @@
 """The claims of a curriculum study: what it set out to show, with everything the verdict rests on.
 
-Here: arms from the tables, families, correction, verdicts, rows. Not here: the kinds of claim (claim_kinds,
-claim_contrasts), the statistics (comparison, planted, nulls, pairing), what arms measured (outcomes), the verdict
-(verdict).
+Here: arms from the tables, families. Not here: the kinds of claim (claim_kinds, claim_contrasts), correction and
+verdict (claim_rows), the statistics (comparison, planted, nulls, pairing), what arms measured (outcomes).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
 import polars as pl
-from polars import selectors
 
-from squiggle_assets.science.canonical import canonical_json
 from squiggle_assets.science.cells import arm_series, schedule_from
 from squiggle_assets.science.claim_contrasts import contrast_claim
-from squiggle_assets.science.claim_kinds import Claim, consensus_claims, planted_claims
+from squiggle_assets.science.claim_kinds import consensus_claims, planted_claims
+from squiggle_assets.science.claim_rows import claim_rows
 from squiggle_assets.science.comparison import ArmData, agreement_with
 from squiggle_assets.science.exclusions import stopped_seeds, without_stopped
 from squiggle_assets.science.outcomes import arm_outcomes
 from squiggle_assets.science.pairing import pairing_of
 from squiggle_assets.science.spec import Study
-from squiggle_assets.science.stats import benjamini_hochberg, smallest_corrected_p
-from squiggle_assets.science.verdict import Evidence, verdict_of
-
-_SCHEMA = {
-    **dict.fromkeys(("claim", "arm", "contrast", "hypothesis"), pl.String),
-    **{"estimate": pl.Float64, "unit": pl.String},
-    **dict.fromkeys(("ci_lo", "ci_hi", "null_mean", "p_value", "q_value"), pl.Float64),
-    **{"n_seeds": pl.Int64, "n_items": pl.Int64, "method": pl.String, "control": pl.String},
-    **dict.fromkeys(("control_difference", "control_ci_lo", "control_ci_hi"), pl.Float64),
-    **{"scale": pl.String, "preregistered": pl.Boolean},
-    **dict.fromkeys(("verdict", "reasons", "evidence", "analysis_id"), pl.String),
-}
 
 
 class StudyResult(NamedTuple):
@@ -116,14 +100,18 @@ def study_result(
         consensus_claims(study, arms, consensus_events),
         [contrast_claim(study, contrast, arms, scalars, consensus_events) for contrast in study.contrasts],
     )
-    rows = [row for family in families for row in _judged(study, family, stopped_seeds(manifest), preregistered)]
+    claims = claim_rows(
+        study,
+        families,
+        stopped=stopped_seeds(manifest),
+        preregistered=preregistered,
+        scale=scale,
+        analysis_id=analysis_id,
+    )
     pairing = pairing_of(arms, study.detection, study.consensus)
-    shared = {"scale": scale, "preregistered": preregistered, "analysis_id": analysis_id}
-    claims = pl.DataFrame([{name: {**row, **shared}[name] for name in _SCHEMA} for row in rows], schema=_SCHEMA)
-    claims = claims.with_columns(selectors.float().fill_nan(None))
     return StudyResult(
         arm_outcomes(arms, scalars, pairing, study=study, analysis_id=analysis_id),
-        claims.select(pl.lit(study.name).alias("study"), pl.all()),
+        claims,
         pairing.draws.select(
             pl.lit(study.name).alias("study"),
             pl.lit(analysis_id).alias("analysis_id"),
@@ -131,60 +119,3 @@ def study_result(
             pl.all(),
         ),
     )
-
-
-def _judged(
-    study: Study, family: list[Claim], stopped: Mapping[str, tuple[int, ...]], preregistered: bool
-) -> list[dict[str, Any]]:
-    """Rows of one family: q over its claims, then the verdict of each."""
-    p_values = np.array([claim.p_value for claim in family])
-    # A claim that could not be tested stays a member of its family: what went wrong must not make the others easier.
-    q = np.where(np.isnan(p_values), np.nan, benjamini_hochberg(np.nan_to_num(p_values, nan=1.0)))
-    rows = []
-    for claim, level in zip(family, q, strict=True):
-        left_out = {name: stopped[name] for name in claim.arms if name in stopped}
-        control = claim.control
-        found = verdict_of(
-            Evidence(
-                smallest_p=smallest_corrected_p(claim.smallest_p, len(family)),
-                q_value=float(level),
-                interval=claim.interval,
-                n_seeds=min([claim.row["n_seeds"], *([] if control is None else [control.num_pairs])]),
-                num_excluded=sum(map(len, left_out.values())),
-                null_value=claim.null_value,
-                margin=claim.margin,
-                direction=claim.direction,
-                control=None if control is None else control.interval,
-                preregistered=preregistered,
-                near_boundary=claim.near_boundary,
-                floor=claim.floor,
-                alpha=study.consensus.alpha,
-            )
-        )
-        rows.append(
-            {
-                **claim.row,
-                "method": claim.row["method"] + _told(left_out),
-                "evidence": canonical_json({**claim.row["evidence"], "left_out": left_out}),
-                "ci_lo": claim.interval.lo,
-                "ci_hi": claim.interval.hi,
-                "null_mean": claim.null_value,
-                "p_value": claim.p_value,
-                "q_value": float(level),
-                "control": None if control is None else control.name,
-                "control_difference": None if control is None else control.difference,
-                "control_ci_lo": None if control is None else control.interval.lo,
-                "control_ci_hi": None if control is None else control.interval.hi,
-                "verdict": found.word,
-                "reasons": "; ".join(found.reasons),
-            }
-        )
-    return rows
-
-
-def _told(left_out: Mapping[str, Sequence[int]]) -> str:
-    """The runs that are missing, in words."""
-    if not left_out:
-        return ""
-    named = [f"{arm} {', '.join(map(str, seeds))}" for arm, seeds in left_out.items()]
-    return f"; left out because a controller stopped them: {'; '.join(named)}"

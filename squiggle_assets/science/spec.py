@@ -250,6 +250,8 @@ class Study:
     fresh_seeds: tuple[int, ...]
     """Seeds that take no part in any selection."""
     contrasts: tuple[Contrast, ...]
+    kind: str = "curriculum"
+    """Which graph the study has (definitions.GRAPHS)."""
     detection: DetectionSpec = DetectionSpec()
     consensus: ConsensusSpec = ConsensusSpec()
     triggers: TriggerSpec = field(default_factory=TriggerSpec)

@@ -19,6 +19,7 @@ def _followups(parent: str, *conditions: str) -> tuple[FollowUp, ...]:
 TRIGGER_MINING: Study = replace(
     CURRICULUM_AB,
     name="trigger_mining",
+    kind="triggers",
     title="Trigger mining",
     hypothesis="Removing or replacing an event's triggers kills it; the same number of like edits elsewhere does not.",
     contrasts=(),
