@@ -108,7 +108,7 @@ def _place(study: Study) -> dict[str, Any]:
     return {} if plant is None else {"band": plant.band, "group": plant.metric_group}
 
 
-_PLANTED_UNIT = "robust sd of the increments"
+_PLANTED_UNIT = f"robust sd of the increments, mean over seeds of at most {CAP:g}"
 
 
 def _planted_claim(
@@ -136,7 +136,7 @@ def _planted_claim(
         estimate=response.estimate,
         unit=_PLANTED_UNIT,
         method=(
-            f"mean over seeds of the largest oriented increment in the window; the same functional in "
+            f"mean over seeds of the largest oriented increment in the window, at most {CAP:g}; the same functional in "
             f"{response.num_draws} draws each of shift and surrogate, larger p; t interval over seeds"
         ),
         evidence={

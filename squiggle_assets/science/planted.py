@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from squiggle_assets.science.cells import ArmSeries, Boundary, Cell
 from squiggle_assets.science.envelope import standardise
-from squiggle_assets.science.matching import tolerance
+from squiggle_assets.science.matching import CAP, tolerance
 from squiggle_assets.science.nulls import segment_signs, segments_of, turned_index
 from squiggle_assets.science.spec import ConsensusSpec
 from squiggle_assets.science.stats import NO_INTERVAL, Interval, permutation_p, t_interval
@@ -27,7 +27,7 @@ F64 = NDArray[np.float64]
 
 
 class Response(NamedTuple):
-    """Mean over seeds of the largest oriented increment in the window, in robust sd of the series' increments."""
+    """Mean over seeds of the largest oriented increment in the window, at most CAP, in robust sd of the increments."""
 
     estimate: float
     interval: Interval
@@ -132,8 +132,8 @@ def _gathered(values_SMT: F64, index_DSW: NDArray[np.int64]) -> F64:
 
 
 def _largest(unit_DSMW: F64) -> F64:
-    """[D, P, S] largest increment up and down of each seed."""
-    return np.stack([unit_DSMW.max(axis=(2, 3)), -unit_DSMW.min(axis=(2, 3))], axis=1)
+    """[D, P, S] largest increment up and down of each seed, at most CAP."""
+    return np.asarray(np.minimum(np.stack([unit_DSMW.max(axis=(2, 3)), -unit_DSMW.min(axis=(2, 3))], axis=1), CAP))
 
 
 def _statistic(unit_DSMW: F64) -> F64:
