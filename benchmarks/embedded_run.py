@@ -35,7 +35,7 @@ class Nowhere:
         """None: every run starts at 0."""
         return None
 
-    def ladder(self) -> Checkpoint | None:
+    def inherited(self) -> Checkpoint | None:
         """None."""
         return None
 

@@ -11,7 +11,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from io_managers import commit, folders
 from io_managers.pointers import DamagedError, ObjectRef
@@ -27,20 +27,39 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger("squiggle.checkpoints")
 _NAME = re.compile(r"checkpoint_(?P<step>\d{9})(?P<kept>_kept)?")
 _NUM_LATEST = 2
+_STORED = re.compile(r"checkpoint-(?P<step>\d{9})")
 _TENSORS = "tensors.safetensors"
 _STATE = "state.json"
 LADDER = "ladder"
+"""Name of the checkpoint from which a longer run of the ladder goes on."""
+
+
+class Past(NamedTuple):
+    """Where a run may go on from: a checkpoint that another run with the same past left in the store."""
+
+    run_id: str
+    name: str
+    """Of the checkpoint in that run's object."""
+
+
+def stored_checkpoints(store: Store, run_id: str) -> dict[int, Past]:
+    """Step -> checkpoint, of a finished run that kept them, and only if its captures are there too."""
+    if store.find(run_id, "captures") is None:
+        return {}
+    found = ((_STORED.fullmatch(name), name) for name in store.names(run_id))
+    return {int(match["step"]): Past(run_id, name) for match, name in found if match is not None}
 
 
 class FolderCheckpoints:
-    """A science.ports.CheckpointStore: one sealed folder a checkpoint, the newest two and the kept ones stay."""
+    """A science.ports.CheckpointStore: one sealed folder each; all stay, or the newest two and the kept."""
 
     def __init__(
         self,
         folder: Path,
         origin: Origin,
         *,
-        parent: Path | None = None,
+        past: Path | None = None,
+        keep_all: bool = False,
         before_save: Callable[[], None] | None = None,
         ops: commit.FileOps = commit.OPS,
     ):
@@ -49,7 +68,8 @@ class FolderCheckpoints:
         Args:
             folder: work/<run_id>/checkpoints.
             origin: of the run; enters each manifest.
-            parent: objects/<shorter run>/ladder, the kept checkpoint of a shorter run of the same ladder, if any.
+            past: folder of a checkpoint that another run with the same past left, if any.
+            keep_all: whether none is dropped when newer ones come.
             before_save: called first by save: makes durable what the run put elsewhere up to this step, so that no
                 checkpoint outlives captures that it takes for granted.
             ops: the file operations.
@@ -59,7 +79,8 @@ class FolderCheckpoints:
         self.skipped: list[str] = []
         """Damaged checkpoints that were passed over, as messages: part of the run's record."""
         self._origin = origin
-        self._parent = parent
+        self._past = past
+        self._keep_all = keep_all
         self._ops = ops
 
     def save(self, checkpoint: Checkpoint, *, keep: bool = False) -> None:
@@ -77,6 +98,8 @@ class FolderCheckpoints:
             folders.write_manifest(folder, {"step": checkpoint.step}, self._origin)
 
         commit.commit_folder(path, fill, same=folders.same_content, ops=self._ops)
+        if self._keep_all:
+            return
         for old in [found for found in self._paths() if not found.name.endswith("_kept")][:-_NUM_LATEST]:
             self._ops.remove(old)
 
@@ -90,14 +113,16 @@ class FolderCheckpoints:
                 _LOG.warning("%s; the one before it is used", error)
         return None
 
-    def ladder(self) -> Checkpoint | None:
-        """The kept checkpoint of the shorter run, or None if there is none; DamagedError if it is not whole."""
-        return None if self._parent is None else load_checkpoint(self._parent)
+    def inherited(self) -> Checkpoint | None:
+        """The checkpoint of the other run, or None if there is none; DamagedError if it is not whole."""
+        return None if self._past is None else load_checkpoint(self._past)
 
-    def kept(self) -> Path | None:
-        """The folder of the newest kept checkpoint, or None."""
-        found = [path for path in self._paths() if path.name.endswith("_kept")]
-        return found[-1] if found else None
+    def named(self) -> dict[str, Path]:
+        """Name in the store -> folder: the newest kept one under LADDER, all others by step if all are kept."""
+        kept = [path for path in self._paths() if path.name.endswith("_kept")]
+        others = [path for path in self._paths() if path not in kept] if self._keep_all else []
+        named = {path.name.replace("_", "-"): path for path in others}
+        return {LADDER: kept[-1], **named} if kept else named
 
     def _paths(self) -> list[Path]:
         return sorted(path for path in self.folder.glob("checkpoint_*") if _NAME.fullmatch(path.name))
@@ -135,22 +160,24 @@ class FolderSink:
 class RunFolder:
     """work/<run_id>: what a run needs while it trains, and its end."""
 
-    def __init__(self, store: Store, run_id: str, origin: Origin, *, shorter_run: str | None = None):
+    def __init__(self, store: Store, run_id: str, origin: Origin, *, past: Past | None = None, keep_all: bool = False):
         """The work of one run.
 
         Args:
             store: where the finished folders go.
             run_id: of this run.
             origin: of the run.
-            shorter_run: run_id of the run whose ladder checkpoint this one may extend; ignored if it left none.
+            past: the checkpoint that this run may go on from; ignored if it is not there.
+            keep_all: whether every checkpoint goes into the store, for replays of this run to go on from.
         """
         self.path = store.root / "work" / check_name(run_id, "run id")
-        ladder = None if shorter_run is None else store.find(shorter_run, LADDER)
+        inherited = None if past is None else store.find(*past)
         self.captures = FolderSink(self.path / "captures", ops=store.ops)
         self.checkpoints = FolderCheckpoints(
             self.path / "checkpoints",
             origin,
-            parent=None if ladder is None else store.path(ladder),
+            past=None if inherited is None else store.path(inherited),
+            keep_all=keep_all,
             before_save=self.captures.settle,
             ops=store.ops,
         )
@@ -158,16 +185,14 @@ class RunFolder:
         for folder in (self.path / "checkpoints", self.path / "captures"):
             commit.sweep(folder, ops=store.ops)
 
-    def take_captures(self, shorter_run: str, *, up_to: int) -> None:
-        """Put the shorter run's captures up to a step (itself included) beside this run's own, file by file.
+    def take_captures(self, run_id: str, *, up_to: int) -> None:
+        """Put another run's captures up to a step (itself included) beside this run's own, file by file.
 
-        DamagedError if the shorter run has no whole captures: the longer run is then trained from the start.
+        DamagedError if that run has no whole captures: this one has to be trained from the start.
         """
-        ref = self._store.find(shorter_run, "captures")
+        ref = self._store.find(run_id, "captures")
         if ref is None:
-            raise DamagedError(
-                f"run {shorter_run} left a ladder checkpoint but no whole captures; remove objects/{shorter_run}"
-            )
+            raise DamagedError(f"run {run_id} left a checkpoint but no whole captures; remove objects/{run_id}")
         for path in sorted(self._store.path(ref).glob("step_*.safetensors")):
             if int(path.stem.removeprefix("step_")) <= up_to:
                 commit.commit_file(
@@ -175,16 +200,16 @@ class RunFolder:
                 )
 
     def finish(self, meta: Mapping[str, object]) -> ObjectRef:
-        """Adopt the captures (with meta) and the ladder checkpoint into the store; the captures.
+        """Adopt the captures (with meta) and the checkpoints that are to stay into the store; the captures.
 
         The checkpoints stay until discard: the run's tables are stored after this, and a kill between the two costs
         the last checkpoint's steps only. May be repeated: what is already adopted is found. FileNotFoundError if there
         are no captures.
         """
-        kept = self.checkpoints.kept()
-        if kept is not None and self._store.find(self._run_id, LADDER) is None:
-            manifest = folders.read_manifest(kept)
-            self._store.adopt_folder(self._run_id, LADDER, kept, manifest["meta"], self._origin)
+        for name, path in self.checkpoints.named().items():
+            if self._store.find(self._run_id, name) is None:
+                manifest = folders.read_manifest(path)
+                self._store.adopt_folder(self._run_id, name, path, manifest["meta"], self._origin)
         captures = self._store.find(self._run_id, "captures")
         if captures is None:
             captures = self._store.adopt_folder(self._run_id, "captures", self.captures.folder, meta, self._origin)

@@ -13,6 +13,8 @@ from squiggle_assets.schemas.handles import CheckOutcome, Handle
 from squiggle_assets.science.families import CONTROLS, TARGETS
 
 _SHOWN = 20
+MAX_BASE_DEVIATION = 1e-6
+"""Relative difference of the first capture's geometry between runs that start from one base: rounding, no more."""
 
 
 def _outcome(failing: pl.DataFrame, description: str, **figures: float) -> CheckOutcome:
@@ -64,7 +66,7 @@ def trace_complete(trace: pl.DataFrame, scope: Scope) -> CheckOutcome:
 
 def losses_finite(scalars: pl.DataFrame, scope: Scope) -> CheckOutcome:
     """Every recorded value is a finite number, but for the batch at which a controller stopped the run."""
-    last = scalars.filter(pl.col("metric") == "loss")["step"].max()
+    last = scalars.filter(pl.col("metric") == "loss").get_column("step").max() or 0
     stopping = (pl.col("step") == last) & pl.col("metric").is_in(["loss", "grad_norm"])
     bad = scalars.filter((pl.col("value").is_null() | ~pl.col("value").is_finite()) & ~stopping)
     return _outcome(bad.select("step", "metric", "value"), "scalars that are no finite number")
@@ -106,3 +108,23 @@ def no_leak(ledger: pl.DataFrame, scope: Scope) -> CheckOutcome:
     trained = (pl.col("exposure_count") > 0) & ~pl.col("split").is_in(["train", "planted"])
     probed = pl.col("probed") & ~pl.col("split").is_in(["probe_a", "probe_b"])
     return _outcome(ledger.filter(trained | probed), "items used by a run that must not use them")
+
+
+def same_past(runs: pl.DataFrame, scope: Scope) -> CheckOutcome:
+    """Every replay is its parent, bit for bit, before its first edit: draws, losses, geometry."""
+    return _outcome(
+        runs.filter(~pl.col("prefix_identical")).select("arm", "seed", "base_run_id", "cf_run_id", "first_edit_step"),
+        "replays that differ from their parent before their first edit",
+    )
+
+
+def fresh_base(summaries: pl.DataFrame, scope: Scope) -> CheckOutcome:
+    """Every probe run began from the same representation: none carries what another run taught the model."""
+    bad = summaries.filter(pl.col("base_deviation") > MAX_BASE_DEVIATION)
+    return _outcome(bad.select("arm", "seed", "base_deviation"), "runs that did not begin from the fresh base")
+
+
+def own_family(summaries: pl.DataFrame, scope: Scope) -> CheckOutcome:
+    """Every family's probe runs drew items of that family and no other."""
+    bad = summaries.filter(pl.col("family_id").is_not_null() & (pl.col("share_own_family") < 1))
+    return _outcome(bad.select("arm", "seed", "share_own_family"), "runs that drew items of other families")

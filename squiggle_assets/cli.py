@@ -87,7 +87,15 @@ def _run(session: Any, selection: Any) -> bool:
                 f"seeds {strange} are not registered: registered are {list(session.roster.seeds)}; "
                 f"`squiggle seeds add {session.study.name} {strange[0]}` registers one"
             )
-        add_seeds(session.study, session.instance, tuple(sorted(selection.seeds)))
+        new = add_seeds(session.study, session.instance, tuple(sorted(selection.seeds)))
+        if new:
+            console.print(
+                f"registered seeds {list(new)}: claims are no longer pre-registered, so 'exploratory' at most "
+                f"(`squiggle seeds remove {session.study.name} {' '.join(map(str, new))}` takes them back)",
+                markup=False,
+                highlight=False,
+                soft_wrap=True,
+            )
     selection = selection.with_judges(session.graph)
     listing.print_plan(session, console, selection)
     try:

@@ -15,25 +15,39 @@ from io_managers.handles import handle_io_manager
 from io_managers.tables import table_io_manager
 from resources.compute_resource import ComputeResource
 from squiggle_assets import automation
-from squiggle_assets.assets import curriculum_study, shared, sql, trigger_study
+from squiggle_assets.assets import (
+    curriculum_study,
+    impact_study,
+    order_study,
+    sampling_modes_study,
+    shared,
+    sql,
+    trigger_study,
+)
 from squiggle_assets.assets.factory import assets_of
 from squiggle_assets.assets.node import Graph, Node
 from squiggle_assets.schemas.tables import TABLES
-from squiggle_assets.science.spec import Study
+from squiggle_assets.science.spec import Profile, Study
 from squiggle_assets.studies import STUDIES, study
 from squiggle_assets.workspace import Workspace
 
 GRAPHS: dict[str, Callable[[Study], tuple[Node, ...]]] = {
     "curriculum": curriculum_study.nodes,
     "triggers": trigger_study.nodes,
+    "impact": impact_study.nodes,
+    "order": order_study.nodes,
+    "sampling_modes": sampling_modes_study.nodes,
 }
 """Kind of study -> its own nodes."""
 
 
 @cache
-def graph_of(name: str) -> Graph:
-    """The nodes of a study with the shared ones it stands on; ValueError lists the studies there are."""
-    chosen = study(name)
+def graph_of(name: str, profile: Profile) -> Graph:
+    """The nodes of a study with the shared ones it stands on, its follow-up arms as many as the profile makes.
+
+    ValueError lists the studies there are.
+    """
+    chosen = study(name).sized(profile)
     return Graph(chosen, shared.nodes() + GRAPHS[chosen.kind](chosen))
 
 
@@ -45,7 +59,7 @@ def build(workspace: Workspace | None = None, **overrides: Any) -> dg.Definition
         overrides: resources to replace, by key.
     """
     where = workspace or Workspace.given()
-    graphs = tuple(graph_of(name) for name in STUDIES)
+    graphs = tuple(graph_of(name, where.profile) for name in STUDIES)
     with warnings.catch_warnings():
         # Partition mappings and partitioned checks are marked beta; the pinned version of them is tested here.
         warnings.simplefilter("ignore", dg.BetaWarning)

@@ -58,7 +58,7 @@ def test_a_used_up_roster_grows_no_further(definitions: dg.Definitions) -> None:
 
 
 def test_add_backfill_takes_only_what_rests_on_runs(definitions: dg.Definitions) -> None:
-    graph = graph_of("curriculum_ab")
+    graph = graph_of("curriculum_ab", profiles.load("test"))
     with dg.DagsterInstance.local_temp() as instance:
         sync(STUDY, profiles.load("test"), instance)
         add_backfill(instance, definitions.get_repository_def(), graph, ["iid|42"], "one run")

@@ -44,8 +44,8 @@ def test_what_a_profile_leaves_out_has_the_default() -> None:
     ("old", "new", "said"),
     [
         ("total_steps: 200", "totl_steps: 200", "training: unknown field"),
-        ("num_seeds: 3\n", "", "needs exactly the fields"),
-        ("probe: {}", "probe: {}\nextra: 1", "needs exactly the fields"),
+        ("num_seeds: 3\n", "", "needs the fields"),
+        ("probe: {}", "probe: {}\nextra: 1", "needs the fields"),
         ("total_steps: 200", 'total_steps: "200"', r"training.total_steps: .*got '200'"),
         ("total_steps: 200", "total_steps: -5", "training.total_steps: no number of a profile is negative, got -5"),
         ("total_steps: 200", "dtype: float64", "training.dtype: .*got 'float64'"),

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from resources.settings import Settings
+from squiggle_assets import profiles
 from squiggle_assets.definitions import graph_of
 from squiggle_assets.workspace import Workspace
 
@@ -112,7 +113,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def hashes(root: Path) -> dict[str, str]:
     workspace = Workspace(Settings(data_root=root, profile="test"))
-    graph = graph_of(STUDY)
+    graph = graph_of(STUDY, profiles.load("test"))
     return {
         f"{pointer.asset} {pointer.partition}": pointer.sha256
         for asset in graph.makers
@@ -134,7 +135,7 @@ def test_a_fresh_home_has_its_rosters_without_a_command(server: Server) -> None:
 def test_a_backfill_reaches_claims_with_the_content_that_squiggle_run_makes(
     server: Server, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    graph = graph_of(STUDY)
+    graph = graph_of(STUDY, profiles.load("test"))
     names = [out.name for node in graph.ordered if not node.exclude_by_default for out in node.outs]
     selection = [{"path": list(graph.key(name))} for name in names]
     params = {"assetSelection": selection, "allPartitions": True, "tags": []}

@@ -54,7 +54,8 @@ def _nothing(*names: str) -> Mapping[str, pl.DataFrame]:
 
 
 def _too_short(geometry: pl.DataFrame, manifest: pl.DataFrame) -> bool:
-    return bool(manifest["stopped_early"][0]) and geometry["step"].n_unique() < MIN_CAPTURES
+    """Whether a run was stopped before anything could change between its captures, or was not made at all."""
+    return manifest.is_empty() or (bool(manifest["stopped_early"][0]) and geometry["step"].n_unique() < MIN_CAPTURES)
 
 
 def _dynamics(step: Any, geometry: pl.DataFrame, manifest: pl.DataFrame) -> Mapping[str, pl.DataFrame]:
@@ -101,6 +102,30 @@ def geometry_node() -> Node:
     )
 
 
+def events_node(study: Study) -> Node:
+    """Change points of one run; the placebo arm's baselines judge all arms."""
+    return Node(
+        name="events",
+        grain="run",
+        inputs={
+            "geometry": Input(asset="geometry", load="frame"),
+            "manifest": Input(asset="run_manifest", load="frame"),
+            "baselines": Input(asset="baselines", load="frame", arm=study.only("placebo").name),
+        },
+        outs=(
+            Out(name="events", description="Change points of one run and their scores, parts kept apart."),
+            Out(name="detection_candidates", description="Every point above its threshold and what became of it."),
+            Out(
+                name="detection_summary",
+                description="The account of every series: selected + skipped = candidates.",
+                checks=(("accounted", True, checks.accounted),),
+            ),
+        ),
+        params=lambda scope: [scope.study.detection, analysis_of(scope)],
+        compute=_events,
+    )
+
+
 def nodes(study: Study) -> tuple[Node, ...]:
     """Geometry, dynamics, baselines and events; the placebo arm's baselines judge all arms."""
     return (
@@ -128,24 +153,5 @@ def nodes(study: Study) -> tuple[Node, ...]:
             params=lambda scope: scope.study.detection,
             compute=_baselines,
         ),
-        Node(
-            name="events",
-            grain="run",
-            inputs={
-                "geometry": Input(asset="geometry", load="frame"),
-                "manifest": Input(asset="run_manifest", load="frame"),
-                "baselines": Input(asset="baselines", load="frame", arm=study.only("placebo").name),
-            },
-            outs=(
-                Out(name="events", description="Change points of one run and their scores, parts kept apart."),
-                Out(name="detection_candidates", description="Every point above its threshold and what became of it."),
-                Out(
-                    name="detection_summary",
-                    description="The account of every series: selected + skipped = candidates.",
-                    checks=(("accounted", True, checks.accounted),),
-                ),
-            ),
-            params=lambda scope: [scope.study.detection, analysis_of(scope)],
-            compute=_events,
-        ),
+        events_node(study),
     )

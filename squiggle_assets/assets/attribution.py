@@ -14,6 +14,7 @@ import polars as pl
 from squiggle_assets.assets.analysis import analysis_of
 from squiggle_assets.assets.node import Input, Node, Out, Scope
 from squiggle_assets.assets.policies import policy_of, template_digests
+from squiggle_assets.science.waves import CONTROLS
 
 if TYPE_CHECKING:
     from squiggle_assets.schemas.handles import Handle
@@ -85,6 +86,62 @@ def _locations(events: pl.DataFrame, series: ArmSeries, scope: Scope) -> pl.Data
         keys = {name: event[name] for name in ("arm", "analysis_id", "consensus_event_id", "q_value")}
         rows.append({**keys, **{renamed.get(name, name): value for name, value in place.items()}})
     return frame(EventLocations, rows)
+
+
+def _design(step: Any) -> Mapping[str, pl.DataFrame]:
+    from squiggle_assets.schemas.base import frame
+    from squiggle_assets.schemas.followup import FollowupDesign
+    from squiggle_assets.schemas.triggers import MinimumLift
+    from squiggle_assets.science.followup_design import attainable
+    from squiggle_assets.science.trigger_power import TriggerDesign, minimum_lift
+
+    scope = step.scope
+    study, profile = scope.study, scope.profile
+    design = TriggerDesign(
+        num_seeds=scope.num_seeds,
+        num_steps=profile.training.total_steps * profile.training.step_multiplier,
+        batch_size=profile.training.batch_size,
+        num_items=profile.pool.num_items if profile.pool.items is None else profile.pool.max_items,
+        event_steps=2 * profile.probe.capture_every,
+    )
+    parents = sorted({each.parent for each in study.followups})
+    lifts = minimum_lift(design, study.triggers).to_dicts()
+    tested = {(each.parent, each.condition) for each in study.followups} - {
+        (parent, condition) for parent in parents for condition in CONTROLS
+    }
+    row = {
+        **{"study": study.name, "n_seeds": scope.num_seeds, "num_tests": len(tested), "alpha": study.consensus.alpha},
+        "num_placebo_draws": max((each.draw + 1 for each in study.followups if each.condition == "placebo"), default=0),
+        **attainable(scope.num_seeds, len(tested), study.consensus.alpha)._asdict(),
+    }
+    return {
+        "minimum_lift": frame(
+            MinimumLift, [{"study": study.name, "arm": parent, **lift} for parent in parents for lift in lifts]
+        ),
+        "followup_design": frame(FollowupDesign, [row]),
+    }
+
+
+def _design_params(scope: Scope) -> Any:
+    training, pool = scope.profile.training, scope.profile.pool
+    sizes = [scope.num_seeds, training.total_steps, training.step_multiplier, training.batch_size]
+    items = pool.num_items if pool.items is None else pool.max_items
+    return [scope.study.followups, scope.study.triggers, scope.study.consensus.alpha, sizes, items, scope.profile.probe]
+
+
+def design_node() -> Node:
+    """What attribution and follow-ups of this size can show."""
+    return Node(
+        name="followup_design",
+        grain="study",
+        before_spending=True,
+        outs=(
+            Out(name="minimum_lift", description="The smallest lift of an item that attribution would find."),
+            Out(name="followup_design", description="The smallest p and q that the follow-ups can reach."),
+        ),
+        params=_design_params,
+        compute=_design,
+    )
 
 
 def _params(scope: Scope) -> Any:

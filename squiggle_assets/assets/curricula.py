@@ -16,6 +16,7 @@ from squiggle_assets.science.canonical import canonical_json
 
 if TYPE_CHECKING:
     from squiggle_assets.schemas.handles import Handle
+    from squiggle_assets.science.policy import Policy
 
 
 def _params(scope: Scope) -> Any:
@@ -31,13 +32,18 @@ def _params(scope: Scope) -> Any:
 
 
 def _compute(step: Any, pool: pl.DataFrame, split: pl.DataFrame, base: Handle) -> Mapping[str, pl.DataFrame]:
+    assert_unseen(pool, base)
+    policy = policy_of(step.scope, pool, split, base)
+    step.facts["num_items_too_long"] = int((split["split"] == "train").sum()) - policy.num_training_items
+    return tables_of(step, policy)
+
+
+def tables_of(step: Any, policy: Policy) -> Mapping[str, pl.DataFrame]:
+    """The tables of an arm's policy: its resolved curriculum and its promises."""
     from squiggle_assets.schemas.base import frame
     from squiggle_assets.schemas.curriculum import Curriculum
 
-    assert_unseen(pool, base)
-    policy = policy_of(step.scope, pool, split, base)
     step.facts["num_items"] = policy.num_training_items
-    step.facts["num_items_too_long"] = int((split["split"] == "train").sum()) - policy.num_training_items
     row = {
         "arm": step.scope.arm,
         "curriculum_id": policy.curriculum_id,

@@ -1,6 +1,6 @@
 """What the replays show: outcomes at frozen locations, effects over seeds, claims about triggers.
 
-Here: the nodes above the later waves. Not here: measurements, effects, labels, verdicts (science).
+Here: the nodes above the later waves. Not here: measurements, effects, labels, claims, verdicts (science).
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ from typing import Any
 
 import polars as pl
 
+from squiggle_assets import checks
+from squiggle_assets.assets.analysis import analysis_of
 from squiggle_assets.assets.attribution import series_of_arm
 from squiggle_assets.assets.evidence import scale_of
 from squiggle_assets.assets.node import Input, Node, Out, Scope
 from squiggle_assets.science.waves import CONFIRMATION, FOLLOWUP
 
-_OF_WAVE = ("geometry", "run_manifest", "scalars", "replay_edits", "sample_trace")
+_OF_WAVE = ("geometry", "run_manifest", "scalars", "replay_edits", "sample_trace", "events")
 
 
 def _measured(
@@ -24,11 +26,11 @@ def _measured(
     parents: Mapping[str, pl.DataFrame],
     wave: Mapping[str, pl.DataFrame],
 ) -> pl.DataFrame:
-    """counterfactual_runs of one wave; parents: geometry, manifest and traces of the runs that were replayed."""
+    """counterfactual_runs of one wave; parents: geometry, manifest, traces, scalars of the runs that were replayed."""
     from squiggle_assets.schemas.base import empty, frame
     from squiggle_assets.schemas.followup import CounterfactualRuns
     from squiggle_assets.science.counterfactuals import location_of, runs_of
-    from squiggle_assets.science.frozen_location import measure
+    from squiggle_assets.science.frozen_location import dis_at, measure
 
     found = []
     for row in selection.filter(pl.col("status") == "selected").iter_rows(named=True):
@@ -37,8 +39,9 @@ def _measured(
         runs = series_of_arm(own["geometry"], own["run_manifest"], scope)
         seeds = list(runs.seeds)
         kept = {name: table.filter(pl.col("seed").is_in(seeds)) for name, table in of_parent.items()}
-        measured = measure(runs, series_of_arm(kept["geometry"], kept["run_manifest"], scope), location_of(row))
-        found.append(runs_of(measured, _about(own, kept, seeds), row))
+        location = location_of(row)
+        measured = measure(runs, series_of_arm(kept["geometry"], kept["run_manifest"], scope), location)
+        found.append(runs_of(measured, _about(scope, own, kept, seeds, dis_at(own["events"], location)), row))
     if not found:
         return empty(CounterfactualRuns)
     return frame(CounterfactualRuns, pl.concat(found).to_dicts())
@@ -51,11 +54,17 @@ def _parent_of(row: Mapping[str, Any], parents: Mapping[str, pl.DataFrame]) -> s
     return exact if exact in arms else str(row["parent_arm"])
 
 
-def _about(own: Mapping[str, pl.DataFrame], parent: Mapping[str, pl.DataFrame], seeds: list[int]) -> pl.DataFrame:
+def _about(
+    scope: Scope,
+    own: Mapping[str, pl.DataFrame],
+    parent: Mapping[str, pl.DataFrame],
+    seeds: list[int],
+    dis: Mapping[int, float],
+) -> pl.DataFrame:
     from squiggle_assets.science.outcomes import final_scores
-    from squiggle_assets.science.replay import prefix_proof
+    from squiggle_assets.science.prefix import same_past, spared_steps
 
-    rows = []
+    rows, training = [], scope.profile.training
     arm = own["run_manifest"]["arm"][0]
     losses = final_scores(own["scalars"], arm, "val_random_loss")
     for seed in seeds:
@@ -63,7 +72,6 @@ def _about(own: Mapping[str, pl.DataFrame], parent: Mapping[str, pl.DataFrame], 
         before = {name: table.filter(pl.col("seed") == seed) for name, table in parent.items()}
         edits = of_seed["replay_edits"]
         first = edits["step"].min() if edits.height else None
-        proof = prefix_proof(before["sample_trace"], of_seed["sample_trace"], first)  # type: ignore[arg-type]
         rows.append(
             {
                 "seed": seed,
@@ -71,10 +79,14 @@ def _about(own: Mapping[str, pl.DataFrame], parent: Mapping[str, pl.DataFrame], 
                 "cf_run_id": of_seed["run_manifest"]["run_id"][0],
                 "num_edits": edits.height,
                 "first_edit_step": first,
-                "prefix_identical": proof.identical,
-                "steps_reused": 0,
+                "prefix_identical": same_past(before, of_seed, first),  # type: ignore[arg-type]
+                "steps_reused": spared_steps(
+                    first,  # type: ignore[arg-type]
+                    total_steps=training.total_steps * training.step_multiplier,
+                    checkpoint_every=training.checkpoint_every,
+                ),
                 "final_loss": losses[seed][1] if seed in losses else None,
-                "dis": None,
+                "dis": dis.get(seed),
             }
         )
     schema = {
@@ -111,6 +123,7 @@ def _outcomes(
     geometry: pl.DataFrame,
     manifest: pl.DataFrame,
     trace: pl.DataFrame,
+    scalars: pl.DataFrame,
     **waves: pl.DataFrame,
 ) -> Mapping[str, pl.DataFrame]:
     from squiggle_assets.schemas.base import frame
@@ -119,7 +132,7 @@ def _outcomes(
 
     scope = step.scope
     tables = {wave: {name: waves[f"{wave}_{name}"] for name in _OF_WAVE} for wave in (FOLLOWUP, CONFIRMATION)}
-    parents = {"geometry": geometry, "run_manifest": manifest, "sample_trace": trace}
+    parents = {"geometry": geometry, "run_manifest": manifest, "sample_trace": trace, "scalars": scalars}
     fresh = {name: tables[CONFIRMATION][name] for name in parents}
     replayed = _measured(scope, selection, parents, tables[FOLLOWUP])
     confirmed = _measured(scope, selection, fresh, tables[CONFIRMATION])
@@ -139,18 +152,47 @@ def _outcomes(
     }
 
 
+def _claims(
+    step: Any,
+    selection: pl.DataFrame,
+    effects: pl.DataFrame,
+    confirmed: pl.DataFrame,
+    manifest: pl.DataFrame,
+    ledger: pl.LazyFrame,
+) -> Mapping[str, pl.DataFrame]:
+    # The ledger is not read: it is an input so that a leak, which fails its blocking check, stops every claim.
+    from squiggle_assets.science.claim_followups import followup_claims
+    from squiggle_assets.science.claim_rows import claim_rows
+    from squiggle_assets.science.claims import is_preregistered
+    from squiggle_assets.science.exclusions import stopped_seeds
+
+    study = step.scope.study
+    claims = claim_rows(
+        study,
+        followup_claims(study, selection, effects, confirmed),
+        stopped=stopped_seeds(manifest),
+        preregistered=is_preregistered(study, manifest, step.scope.profile.num_seeds),
+        scale=scale_of(step.scope),
+        analysis_id=analysis_of(step.scope),
+    )
+    return {"claims": claims}
+
+
 def _params(scope: Scope) -> Any:
     study = scope.study
-    return [study.detection, study.consensus, study.triggers, study.followups, scale_of(scope)]
+    training = scope.profile.training
+    sizes = [training.total_steps, training.step_multiplier, training.checkpoint_every]
+    return [study.detection, study.consensus, study.triggers, study.followups, sizes]
 
 
 def nodes() -> tuple[Node, ...]:
-    """The effects node."""
+    """Effects of the edits, and the claims about them."""
     inputs = {
         "selection": Input(asset="followup/selection", load="frame"),
         "geometry": Input(asset="geometry", load="frame"),
         "manifest": Input(asset="run_manifest", load="frame"),
         "trace": Input(asset="sample_trace", load="frame"),
+        "scalars": Input(asset="scalars", load="frame"),
     }
     for wave in (FOLLOWUP, CONFIRMATION):
         inputs |= {f"{wave}_{name}": Input(asset=f"{wave}/{name}", load="frame") for name in _OF_WAVE}
@@ -160,7 +202,11 @@ def nodes() -> tuple[Node, ...]:
             grain="study",
             inputs=inputs,
             outs=(
-                Out(name="counterfactual_runs", description="What every replay did at the frozen location."),
+                Out(
+                    name="counterfactual_runs",
+                    description="What every replay did at the frozen location.",
+                    checks=(("same_past", True, checks.same_past),),
+                ),
                 Out(
                     name="counterfactual_results",
                     description="Every replay beside the effect of its condition.",
@@ -173,5 +219,21 @@ def nodes() -> tuple[Node, ...]:
             ),
             params=_params,
             compute=_outcomes,
+        ),
+        Node(
+            name="trigger_claims",
+            grain="study",
+            inputs={
+                "selection": Input(asset="followup/selection", load="frame"),
+                "effects": Input(asset="counterfactual_effects", load="frame"),
+                "confirmed": Input(asset="confirmed_effects", load="frame"),
+                "manifest": Input(asset="run_manifest", load="frame"),
+                "ledger": Input(asset="usage_ledger"),
+            },
+            outs=(
+                Out(name="claims", description="What the edits were to show: estimate, control, interval, verdict."),
+            ),
+            params=lambda scope: [scope.study, scope.profile.num_seeds, scale_of(scope), analysis_of(scope)],
+            compute=_claims,
         ),
     )

@@ -78,13 +78,18 @@ def _design(step: Any) -> Mapping[str, pl.DataFrame]:
     return {"minimum_detectable": frame(MinimumDetectable, [row])}
 
 
-def _consensus(
+def consensus(
     step: Any, geometry: pl.DataFrame, events: pl.DataFrame, manifest: pl.DataFrame
 ) -> Mapping[str, pl.DataFrame]:
+    """Consensus events, null draws and invariance of one arm; typed empty tables for an arm that has no runs."""
+    from squiggle_assets.schemas.base import empty
+    from squiggle_assets.schemas.tables import TABLES
     from squiggle_assets.science.cells import schedule_from
     from squiggle_assets.science.consensus import consensus_of
     from squiggle_assets.science.exclusions import stopped_seeds
 
+    if manifest.is_empty():
+        return {name: empty(TABLES[name]) for name in ("consensus_events", "null_draws", "invariance")}
     study = step.scope.study
     found = consensus_of(
         geometry,
@@ -187,7 +192,7 @@ def nodes() -> tuple[Node, ...]:
                 Out(name="invariance", description="How alike pairs of seeds are, beside what chance gives."),
             ),
             params=lambda scope: [scope.study.detection, scope.study.consensus, analysis_of(scope)],
-            compute=_consensus,
+            compute=consensus,
             figures=_consensus_figures,
         ),
         Node(

@@ -16,9 +16,11 @@ import polars as pl
 from squiggle_assets.assets import analysis, runs
 from squiggle_assets.assets.node import Input, Node, Out, Partition, Scope, in_wave
 from squiggle_assets.assets.policies import policy_of
+from squiggle_assets.science.spec import Study
 from squiggle_assets.science.waves import CONFIRMATION, FOLLOWUP
 
 if TYPE_CHECKING:
+    from io_managers.checkpoints import Past
     from squiggle_assets.schemas.handles import Handle
     from squiggle_assets.science.edits import Intervention
     from squiggle_assets.science.replay import Recorded
@@ -52,9 +54,9 @@ def _selection(
 
 
 def _first_with_triggers(items: pl.DataFrame, locations: pl.DataFrame) -> dict[str, Any] | None:
-    """The event with the smallest q that has triggers; locations come smallest q first."""
+    """The event with the smallest q that has triggers."""
     having = items.filter("is_trigger").select("consensus_event_id").unique()
-    left = locations.sort("q_value", "consensus_event_id").join(having, on="consensus_event_id", how="semi")
+    left = locations.join(having, on="consensus_event_id", how="semi")
     return None if left.is_empty() else left.sort("q_value", "consensus_event_id").row(0, named=True)
 
 
@@ -123,7 +125,7 @@ def _replay(
     if selection["status"][0] == NO_SELECTION:
         return _not_replayed(step)
     parent = _recorded_parent(step, pool, split, base, trace, manifest)
-    return _replayed(step, pool, split, base, selection, parent, FOLLOWUP)
+    return _replayed(step, pool, split, base, selection, parent, FOLLOWUP, manifest["run_id"][0])
 
 
 def _replay_fresh(
@@ -132,7 +134,7 @@ def _replay_fresh(
     if selection["status"][0] == NO_SELECTION:
         return _not_replayed(step)
     parent = _recorded_fresh(step.scope, pool, split, base)
-    return _replayed(step, pool, split, base, selection, parent, CONFIRMATION)
+    return _replayed(step, pool, split, base, selection, parent, CONFIRMATION, _fresh_parent(step))
 
 
 def _replayed(
@@ -143,29 +145,54 @@ def _replayed(
     selection: pl.DataFrame,
     parent: Recorded,
     wave: str,
+    parent_run: str | None,
 ) -> Mapping[str, Any]:
     from squiggle_assets.science.counterfactuals import intervention_of
     from squiggle_assets.science.edits import edits_of
-    from squiggle_assets.science.replay import prefix_proof, replay_of
-    from squiggle_assets.science.trace import trace_rows
+    from squiggle_assets.science.replay import replay_of
 
     row, scope = selection.row(0, named=True), step.scope
     edits = edits_of(parent, intervention_of(row))
     policy = replay_of(parent, edits)
-    made = runs.trained(step, pool, split, base, policy, captures=f"{wave}/captures")
-    micro_batch = scope.profile.training.micro_batch
-    before = trace_rows(parent.policy, scope.seed, range(policy.num_steps), micro_batch=micro_batch)
-    proof = prefix_proof(before, made["sample_trace"], policy.first_edit)
+    past = _past(step, parent_run, policy.first_edit)
+    made = runs.trained(step, pool, split, base, policy, captures=f"{wave}/captures", past=past)
     keys = {name: row[name] for name in ("consensus_event_id", "condition", "edit_scope", "draw")}
-    step.facts.update(num_edits=edits.height, prefix_identical=proof.identical)
+    spared = step.facts["steps_inherited"] / scope.profile.training.total_steps
+    step.facts.update(num_edits=edits.height, share_of_steps_spared=spared)
     return {**made, "replay_edits": _edit_rows(edits, {**keys, "curriculum_id": policy.curriculum_id}, step)}
+
+
+def _fresh_parent(step: Any) -> str | None:
+    """run_id of the exact replay on this fresh seed, if it is there and was made as this one will be."""
+    scope, node = step.scope, step.node
+    exact = replace(scope.study.followup(scope.arm), condition="exact", draw=0).name
+    if exact == scope.arm:
+        return None
+    pointer = step.store.pointer(step.graph.path(f"{CONFIRMATION}/run_manifest"), exact, scope.seed)
+    if pointer is None or pointer.origin.code_version != node.code_version:
+        return None
+    shared = {name: sha for name, sha in step.identity.inputs.items() if "selection" not in name}
+    alike = all(pointer.origin.inputs.get(name) == sha for name, sha in shared.items())
+    return str(pointer.origin.object_id) if alike else None
+
+
+def _past(step: Any, parent_run: str | None, first_edit: int | None) -> Past | None:
+    """The parent's last checkpoint before the first edit."""
+    from io_managers.checkpoints import stored_checkpoints
+    from squiggle_assets.science.prefix import reusable_checkpoint
+
+    if parent_run is None:
+        return None
+    there = stored_checkpoints(step.store, parent_run)
+    at = reusable_checkpoint(first_edit, there)
+    return None if at is None else there[at]
 
 
 def _edit_rows(edits: pl.DataFrame, keys: Mapping[str, Any], step: Any) -> pl.DataFrame:
     from squiggle_assets.schemas.base import frame
     from squiggle_assets.schemas.followup import SELECTED, ReplayEdits
 
-    at = {"arm": step.scope.arm, "seed": step.scope.seed, "status": SELECTED, "base_run_id": step.identity.object_id}
+    at = {"arm": step.scope.arm, "seed": step.scope.seed, "status": SELECTED}
     return frame(ReplayEdits, [{**at, **keys, **row} for row in edits.iter_rows(named=True)])
 
 
@@ -228,10 +255,17 @@ def _replay_node(wave: str) -> Node:
 _KEPT = ("run_manifest", "scalars", "sample_trace", "adapter", "captures")
 
 
-def nodes() -> tuple[Node, ...]:
+def nodes(study: Study) -> tuple[Node, ...]:
     """Selection, replays on the parents' seeds and on fresh ones, and their geometry."""
     made = [_selection_node()]
     for wave in (FOLLOWUP, CONFIRMATION):
-        captures = {"captures": Input(asset=f"{wave}/captures", load="handle")}
-        made += [_replay_node(wave), replace(in_wave((analysis.geometry_node(),), wave)[0], inputs=captures)]
+        made += [_replay_node(wave), *_observed(study, wave)]
     return tuple(made)
+
+
+def _observed(study: Study, wave: str) -> tuple[Node, ...]:
+    """Geometry and events of the replays, judged by the same placebo arm as their parents."""
+    geometry, events = in_wave((analysis.geometry_node(), analysis.events_node(study)), wave)
+    manifest = Input(asset=f"{wave}/run_manifest", load="frame")
+    captures = {"captures": Input(asset=f"{wave}/captures", load="handle")}
+    return replace(geometry, inputs=captures), replace(events, inputs={**events.inputs, "manifest": manifest})

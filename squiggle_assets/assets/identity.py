@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from io_managers.gate import schema_sha256
 from io_managers.pointers import DamagedError, Pointer
-from io_managers.store import Store
+from io_managers.store import BlockedError, Store
 from squiggle_assets.assets.node import Graph, Node, Out, Partition, Scope
 from squiggle_assets.schemas.handles import Origin
 from squiggle_assets.science.canonical import sha256_json
@@ -50,8 +50,9 @@ def library_versions(*, torch: bool) -> Mapping[str, str]:
 
     Without the build ('+cpu'): the same version on another device is meant to be the same run.
     """
-    names = ("numpy", "polars", "scipy") + (("peft", "tokenizers", "torch", "transformers") if torch else ())
-    return {name: metadata.version(name).partition("+")[0] for name in names}
+    always = ("datasketch", "numpy", "polars", "scipy", "statsmodels", "tokenizers")
+    training = ("peft", "torch", "transformers") if torch else ()
+    return {name: metadata.version(name).partition("+")[0] for name in (*always, *training)}
 
 
 @cache
@@ -107,7 +108,7 @@ def identify(graph: Graph, node: Node, scope: Scope, roster: Roster, store: Stor
     version = node.code_version
     libraries = library_versions(torch=node.pool is not None)
     if node.spec is not None:
-        rows = {name: store.read(present[name][0][1]).row(0, named=True) for name in node.spec_rows}
+        rows = {name: _first_row(store, *present[name][0]) for name in node.spec_rows}
         config = node.spec(scope, {argument: value[0] for argument, value in shas.items()}, rows)
         config = {"code_version": version, "libraries": libraries, **config}
     else:
@@ -126,6 +127,13 @@ def identify(graph: Graph, node: Node, scope: Scope, roster: Roster, store: Stor
         code_version=version,
         inputs={name: pointer.sha256 for pairs in present.values() for name, pointer in pairs},
     )
+
+
+def _first_row(store: Store, name: str, pointer: Pointer) -> dict[str, Any]:
+    try:
+        return store.read(pointer).row(0, named=True)
+    except (DamagedError, BlockedError) as error:
+        raise MissingInputError(f"{name} cannot be read: {error}") from None
 
 
 def origin(graph: Graph, asset: str, identity: Identity, scope: Scope, dagster_run_id: str | None) -> Origin:

@@ -23,6 +23,17 @@ _STUDY = (
     "curriculum",
     "minimum_detectable",
 )
+_TRIGGERS = (
+    "claims",
+    "followup_design",
+    "minimum_lift",
+    "trigger_status",
+    "trigger_attribution",
+    "followup/selection",
+    "counterfactual_runs",
+    "counterfactual_effects",
+    "confirmed_effects",
+)
 _RUN = (
     "run_manifest",
     "scalars",
@@ -71,6 +82,25 @@ def _run_report(step: Any, **frames: Any) -> Mapping[str, Any]:
     from squiggle_assets.report.run_report import run_report
 
     return {"run_report": run_report(step.scope.study, step.scope.profile, made=_made(step), **frames)}
+
+
+def _trigger_report(step: Any, **frames: Any) -> Mapping[str, Any]:
+    from squiggle_assets.report.trigger_report import trigger_report
+
+    return {"report": trigger_report(step.scope.study, step.scope.profile, made=_made(step), **frames)}
+
+
+def trigger_report_node() -> Node:
+    """The report of a study that follows its triggers up."""
+    return Node(
+        name="report",
+        grain="study",
+        inputs={name.rpartition("/")[2]: Input(asset=name) for name in _TRIGGERS},
+        outs=(Out(name="report", kind="handle", description="The study as Markdown, page and plots.", tags=("html",)),),
+        params=_params,
+        compute=_trigger_report,
+        figures=_figures,
+    )
 
 
 def nodes() -> tuple[Node, ...]:

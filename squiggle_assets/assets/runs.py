@@ -18,6 +18,7 @@ from squiggle_assets.assets.policies import items_of, policy_of, template_digest
 from squiggle_assets.science.canonical import canonical_json, sha256_json
 
 if TYPE_CHECKING:
+    from io_managers.checkpoints import Past
     from squiggle_assets.schemas.handles import Handle
     from squiggle_assets.science.replay import Draws
 
@@ -47,19 +48,19 @@ def spec_of(scope: Scope, pool: str, split: str, base: str, curriculum_id: str) 
     )
 
 
-def _shorter_run(step: Any) -> str | None:
-    """run_id of the longest run lower on the ladder that left a checkpoint to go on from; None if there is none.
+def _shorter_run(step: Any) -> Past | None:
+    """The checkpoint that the longest run lower on the ladder left to go on from; None if there is none.
 
     Its curriculum_id is the same: that leaves out the extra steps.
     """
-    from io_managers.checkpoints import LADDER
+    from io_managers.checkpoints import LADDER, Past
     from squiggle_assets.science.run_spec import run_id
 
     config = dict(step.identity.config)
     for multiplier in range(config["training"]["step_multiplier"] - 1, 0, -1):
         shorter = run_id({**config, "training": {**config["training"], "step_multiplier": multiplier}})
         if step.store.find(shorter, LADDER) is not None:
-            return shorter
+            return Past(shorter, LADDER)
     return None
 
 
@@ -69,7 +70,7 @@ def _run(
     policy, curriculum_id = policy_of(step.scope, pool, split, base), curriculum["curriculum_id"][0]
     if policy.curriculum_id != curriculum_id:
         raise RuntimeError(f"the policy {policy.curriculum_id} is not the curriculum {curriculum_id} of the arm")
-    return trained(step, pool, split, base, policy, captures="captures", shorter=_shorter_run(step))
+    return trained(step, pool, split, base, policy, captures="captures", past=_shorter_run(step))
 
 
 def trained(
@@ -80,7 +81,7 @@ def trained(
     policy: Draws,
     *,
     captures: str,
-    shorter: str | None = None,
+    past: Past | None = None,
 ) -> Mapping[str, Any]:
     """Train on what a policy draws; every output of a run by its short name.
 
@@ -91,7 +92,7 @@ def trained(
         base: the base model.
         policy: what is drawn.
         captures: asset that the captures are.
-        shorter: run_id of the shorter run of the ladder to go on from.
+        past: the checkpoint of another run with the same past to go on from.
     """
     import torch
 
@@ -107,7 +108,7 @@ def trained(
         inputs = _inputs(step, pool, split, base, policy, slot.device)
 
         def attempt(micro_batch: int) -> Any:
-            folder = RunFolder(step.store, run_id, made_from, shorter_run=shorter)
+            folder = RunFolder(step.store, run_id, made_from, past=past, keep_all=scope.profile.keep_checkpoints)
             run = replace(inputs, micro_batch=micro_batch)
             result = train(run, checkpoints=folder.checkpoints, captures=folder.captures, progress=step.progress)
             return folder, result
@@ -115,8 +116,8 @@ def trained(
         done = with_oom_fallback(attempt, scope.profile.training.micro_batch)
     step.refuse_edited()
     folder, result = done.result
-    if result.ladder_step is not None and shorter is not None:
-        folder.take_captures(shorter, up_to=result.ladder_step)
+    if result.inherited_step is not None and past is not None:
+        folder.take_captures(past.run_id, up_to=result.inherited_step)
     folder.finish(
         {
             "capture_steps": list(result.capture_steps),
@@ -127,7 +128,12 @@ def trained(
         }
     )
     step.facts.update(slot.figures, micro_batch=done.micro_batch, oom_halvings=done.halvings)
-    step.facts.update(dtype=scope.profile.training.dtype, attention=ATTENTION, extends_run=shorter or "none")
+    step.facts.update(
+        dtype=scope.profile.training.dtype,
+        attention=ATTENTION,
+        extends_run="none" if past is None else past.run_id,
+        steps_inherited=result.inherited_step or 0,
+    )
     probed = [item_id for rows in inputs.probes.values() for item_id in rows.table.index]
     return _outputs(step, result, policy.curriculum_id, probed)
 
@@ -200,6 +206,7 @@ def _outputs(step: Any, result: Any, curriculum_id: str, probed: Sequence[str]) 
         "run_manifest": frame(RunManifest, [manifest]),
         "scalars": result.scalars.select(*keys, pl.all()),
         "sample_trace": result.sample_trace.select(*keys, pl.all()),
+        "probe_losses": result.probe_losses.select(*keys, pl.all()),
         "milestones": result.milestones.select(*keys, pl.all()),
         "controller_decisions": result.controller_decisions.select(*keys, pl.all()),
         "adapter": HandleDraft(
@@ -244,6 +251,7 @@ def outs() -> tuple[Out, ...]:
             description="Every draw of the run in order, with content hashes. There is no way to turn it off.",
             checks=(("trace_complete", True, checks.trace_complete),),
         ),
+        Out(name="probe_losses", description="Loss and accuracy of every probe item at every capture."),
         Out(name="milestones", description="When the smoothed loss fell by a fifth, two fifths, ..."),
         Out(name="controller_decisions", description="What the controllers decided and why."),
         Out(

@@ -6,6 +6,7 @@ Here: dependencies, identity and execution of the models. Not here: their text (
 
 from collections.abc import Collection, Sequence
 from functools import cache
+from importlib import metadata
 from typing import Any
 
 import dagster as dg
@@ -87,7 +88,8 @@ def _lineage(model: SqlModel, graphs: Sequence[Graph]) -> dg.TableColumnLineage:
 def identity_of(model: SqlModel, warehouse: Warehouse) -> Identity:
     """What the model's result is, given the partitions that count now."""
     sources = {name: pointer.sha256 for name, pointer in warehouse.sources(model.upstreams).items()}
-    config = {"model": model.name, "code_version": model.code_version, "inputs": sources}
+    libraries = {"duckdb": metadata.version("duckdb")}
+    config = {"model": model.name, "code_version": model.code_version, "libraries": libraries, "inputs": sources}
     return Identity(object_id=sha256_json(config)[:32], config=config, code_version=model.code_version, inputs=sources)
 
 

@@ -19,6 +19,7 @@ PRESETS: tuple[str, ...] = (
     "family_ramp_matched",
     "blocked_early_matched",
     "controls_first_matched",
+    "tempered_baseline",
 )
 
 

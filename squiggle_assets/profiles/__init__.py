@@ -28,6 +28,8 @@ _PARTS = {
     "probe": ProbeSpec,
 }
 
+_OPTIONAL: dict[str, type] = {"keep_checkpoints": bool, "num_placebo_draws": int, "num_weights": int}
+
 
 def names() -> list[str]:
     """The profiles there are."""
@@ -63,14 +65,25 @@ def parse(name: str, text: str) -> Profile:
     except yaml.YAMLError as error:
         raise ValueError(f"profile {name}: not YAML: {' '.join(str(error).split())}") from None
     wanted = {"description", "num_seeds", *_PARTS}
-    if not isinstance(given, dict) or set(given) != wanted:
+    if not isinstance(given, dict) or not wanted <= set(given) <= wanted | set(_OPTIONAL):
         have = sorted(given) if isinstance(given, dict) else given
-        raise ValueError(f"profile {name}: needs exactly the fields {sorted(wanted)}, has {have}")
+        raise ValueError(
+            f"profile {name}: needs the fields {sorted(wanted)} and may have {sorted(_OPTIONAL)}, has {have}"
+        )
     parts = {part: _part(name, part, given[part]) for part in _PARTS}
     num_seeds = given["num_seeds"]
     if isinstance(num_seeds, bool) or not isinstance(num_seeds, int) or num_seeds < 1:
         raise ValueError(f"profile {name}, num_seeds: a whole number from 1 on, got {num_seeds!r}")
-    return Profile(name=name, description=str(given["description"]), num_seeds=num_seeds, **parts)
+    rest = {field: _optional(name, field, given[field]) for field in _OPTIONAL if field in given}
+    return Profile(name=name, description=str(given["description"]), num_seeds=num_seeds, **parts, **rest)
+
+
+def _optional(profile: str, field: str, value: Any) -> Any:
+    kind = _OPTIONAL[field]
+    if type(value) is not kind or (kind is int and not value > 0):  # type: ignore[operator]
+        wanted = "a whole number from 1 on" if kind is int else "true or false"
+        raise ValueError(f"profile {profile}, {field}: {wanted}, got {value!r}")
+    return value
 
 
 def is_file(name: str) -> bool:

@@ -26,7 +26,8 @@ VERDICT_WORDS = {
     "at most .05 the claim is significant against its null and still not established. Whether it speaks against an "
     "effect depends on the positive control of its family.",
     "underpowered": "the data could not have shown it: the smallest attainable q is above .05, or the outcome sits "
-    "on its floor or ceiling, or the interval includes both no effect and a registered margin. "
+    "on its floor or ceiling, or the interval includes both no effect and a registered margin, or stopped runs leave "
+    "fewer than 5 seeds, or no p or interval could be worked out. "
     "Nothing follows from it.",
 }
 _OPENING = {

@@ -28,7 +28,7 @@ def summary(study: Study, claims: pl.DataFrame) -> list[Block]:
         return [Text(text="There are no claims: nothing was tested, so nothing was found and nothing excluded.")]
     said = controls_of(claims, study)
     blocks: list[Block] = [
-        Text(tone="lead", text=f"{plural(len(claims), 'claim')} tested: {_counted(claims.to_dicts())}.")
+        Text(tone="lead", text=f"{plural(len(claims), 'claim')}: {_counted(claims.to_dicts())}.{_untested(claims)}")
     ]
     judging = [arm.name for arm in study.arms if arm.role in ("planted", "placebo")]
     about = claims.filter(~pl.col("arm").is_in(judging)).to_dicts()
@@ -42,6 +42,11 @@ def summary(study: Study, claims: pl.DataFrame) -> list[Block]:
         blocks.append(Bullets(items=[_family(name, rows, study, said) for name, rows in families.items()]))
     allowed = what_controls_allow(said)
     return [*blocks, allowed] if allowed.tone == "warning" else blocks
+
+
+def _untested(claims: pl.DataFrame) -> str:
+    num = claims["p_value"].null_count()
+    return f" For {plural(num, 'claim')} no p could be worked out." if num else ""
 
 
 def _counted(rows: Sequence[Row]) -> str:
@@ -88,7 +93,7 @@ def what_controls_allow(said: Controls) -> Text:
     words = " ".join(said.sentences)
     if not said.holds:
         return Text(tone="warning", text=f"The controls do NOT hold. {words}")
-    told = f"The controls hold for the response at the planted steps, and for no other test. {words}"
+    told = f"The controls hold for the response at the planted steps. {words}"
     return Text(tone="warning" if said.not_silent_by_p else "good", text=told)
 
 

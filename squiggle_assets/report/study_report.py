@@ -108,7 +108,8 @@ def _only_counts_of(null_draws: Frame, manifest: pl.DataFrame, study: Study) -> 
 
 GLOSSARY = (
     "robust sd: 1.4826 × the median absolute deviation of a series' own increments over its run (a standard deviation "
-    "that single jumps do not move); the planted responses are counted in it, up to 6 in a seed.",
+    "that single jumps do not move); the planted responses are counted in asinh of it, which is the same up to about "
+    "1 and its logarithm beyond (1.4 is 2 robust sd, 2.5 is 6, 4 is 27).",
     "envelopes: an increment less the drift that seeds share, over the size of movement that is usual at that step (a "
     "curve pooled over seeds and over the series of a metric group, with its own values at schedule boundaries); 2 "
     "envelopes are twice the usual movement of that step. In consensus events they count up to 6.",

@@ -27,7 +27,7 @@ def _studies(workspace: Workspace) -> tuple[list[Graph], list[Roster]]:
     from squiggle_assets.running.session import open_workspace_instance
     from squiggle_assets.studies import STUDIES
 
-    graphs = [graph_of(name) for name in STUDIES]
+    graphs = [graph_of(name, workspace.profile) for name in STUDIES]
     with open_workspace_instance(workspace) as instance:
         return graphs, sql.rosters(graphs, instance)
 

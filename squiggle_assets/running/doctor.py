@@ -89,7 +89,7 @@ def _stored(workspace: Workspace) -> Row:
     from squiggle_assets.running.session import run_command
     from squiggle_assets.studies import STUDIES
 
-    graphs = [graph_of(name) for name in STUDIES]
+    graphs = [graph_of(name, workspace.profile) for name in STUDIES]
     paths = [graph.path(asset) for graph in graphs for asset in graph.makers] + [model.name for model in models()]
     damaged, num = [], 0
     for path in dict.fromkeys(paths):

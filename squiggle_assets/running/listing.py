@@ -109,7 +109,8 @@ def seed_rows(session: Session) -> Rows:
     states = States(session.graph, session.profile, session.roster, session.store)
     for seed in session.roster.seeds:
         current = sum(states.of(node, Partition(arm.name, seed)) == "current" for arm in arms)
-        registered = "pre-registered" if seed in session.study.seeds else "added"
+        first = session.study.seeds[: session.profile.num_seeds]
+        registered = "pre-registered" if seed in first else "added: claims are exploratory at most"
         rows.append({"seed": seed, "roster": registered, "arms": len(arms), "current": current})
     return rows
 
@@ -194,21 +195,51 @@ def print_plan(session: Session, console: Console, selection: Selection) -> None
 
 def print_design(session: Session, console: Console) -> None:
     """What the study could see at best, before its runs are paid for."""
-    pointer = session.store.pointer(session.graph.path("minimum_detectable"))
-    if pointer is None:
-        return
-    row = session.store.read(pointer).row(0, named=True)
+    for asset, told in (
+        ("minimum_detectable", _consensus_design),
+        ("minimum_lift", _trigger_design),
+        ("followup_design", _followup_design),
+    ):
+        pointer = session.store.pointer(session.graph.path(asset)) if asset in session.graph.makers else None
+        if pointer is not None:
+            said = told(session.store.read(pointer), session.study.consensus.alpha)
+            console.print(said, markup=False, highlight=False, soft_wrap=True)
+
+
+def _consensus_design(table: pl.DataFrame, alpha: float) -> str:
+    row = table.row(0, named=True)
     found = row["event_size"]
     size = "none of the sizes tried" if found is None else f"{found:.2g} robust sd"
     paired = "none" if row["paired_difference"] is None else f"{row['paired_difference']:.2g} sd of the differences"
-    console.print(
+    return (
         f"at best this design ({row['n_seeds']} seeds, {row['num_captures']} captures) sees at power {row['power']:g} "
         f"a common event of {size}; between two arms a difference of {paired}; "
         f"the smallest q a contrast can reach is {row['smallest_q']:.3g}"
-        + (" (above .05: no contrast can be supported)" if row["smallest_q"] > session.study.consensus.alpha else ""),
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
+        + (f" (above {alpha:g}: no contrast can be supported)" if row["smallest_q"] > alpha else "")
+    )
+
+
+def _trigger_design(table: pl.DataFrame, alpha: float) -> str:
+    best = table.sort("lag").row(0, named=True)
+    lift = best["minimum_lift"]
+    found = (
+        "no lift at all"
+        if lift is None
+        else f"a lift of {lift:.2g} ({best['minimum_extra']:.2g} extra showings a window)"
+    )
+    return f"attribution finds at power {best['power']:g} {found} of one item, at lag {best['lag']}"
+
+
+def _followup_design(table: pl.DataFrame, alpha: float) -> str:
+    row = table.row(0, named=True)
+    reach = (
+        f"the smallest q that {row['n_seeds']} seeds can give {row['num_tests']} follow-ups is {row['smallest_q']:.3g}"
+    )
+    if row["smallest_q"] <= alpha:
+        return reach + ("" if row["can_kill"] else f"; 'kills' needs {row['seeds_to_kill']} seeds")
+    return (
+        f"{reach}, above {alpha:g}: nothing that the follow-ups do can be significant, their verdicts will be "
+        f"'underpowered'. {row['seeds_for_alpha']} seeds could reach it, {row['seeds_to_kill']} the label 'kills'"
     )
 
 

@@ -52,13 +52,13 @@ class Session:
         """Whether the SQL models' results are those of the tables of now, over all studies of the workspace."""
         from squiggle_assets.assets.sql import are_current
 
-        return are_current(_all_graphs(), self.profile, self.store, self.instance)
+        return are_current(_all_graphs(self.profile), self.profile, self.store, self.instance)
 
     def marts_wait_for(self) -> Late | None:
         """A table that the SQL models read and that is not current: they cannot be made before it is."""
         from squiggle_assets.assets import sql
 
-        graphs, names = _all_graphs(), [model.name for model in sql.models()]
+        graphs, names = _all_graphs(self.profile), [model.name for model in sql.models()]
         return sql.late_table(graphs, self.profile, sql.rosters(graphs, self.instance), self.store, names)
 
     def late(self, asset: str, at: Partition = NOWHERE) -> Late | None:
@@ -70,11 +70,11 @@ class Session:
         return late_at(self.graph, states, self.roster, asset, at)
 
 
-def _all_graphs() -> list[Graph]:
+def _all_graphs(profile: Profile) -> list[Graph]:
     from squiggle_assets.definitions import graph_of
     from squiggle_assets.studies import STUDIES
 
-    return [graph_of(name) for name in STUDIES]
+    return [graph_of(name, profile) for name in STUDIES]
 
 
 def run_command(workspace: Workspace, study_name: str) -> str:
@@ -107,10 +107,7 @@ def open_session(study_name: str, workspace: Workspace) -> Iterator[Session]:
         ValueError: no such study, profile, or an unusable setting.
     """
     from squiggle_assets.definitions import graph_of
-    from squiggle_assets.studies import study
 
-    chosen = study(study_name)
+    graph = graph_of(study_name, workspace.profile)
     with open_workspace_instance(workspace) as instance:
-        yield Session(
-            workspace=workspace, study=chosen, graph=graph_of(study_name), store=workspace.store, instance=instance
-        )
+        yield Session(workspace=workspace, study=graph.study, graph=graph, store=workspace.store, instance=instance)

@@ -50,7 +50,10 @@ class Claims(Table):
     """One row per claim of a study, with everything its verdict rests on."""
 
     study: str = column("study")
-    claim: str = column("consensus:ARM, planted:ARM or contrast:ARM-AGAINST:OUTCOME")
+    claim: str = column(
+        "consensus:ARM, planted:ARM, contrast:ARM-AGAINST:OUTCOME; CONDITION:PARENT (edited triggers), "
+        "impact:ARM-AGAINST:OUTCOME, order:ARM-AGAINST, modes:ARM"
+    )
     arm: str = column("arm that the claim is about")
     contrast: str = column("arm it is compared with; null if none", nullable=True)
     hypothesis: str = column("what the claim says, in words")

@@ -102,7 +102,6 @@ class _OfStudy(_OfChoice):
 class ReplayEdits(_OfReplay):
     """One row per edited slot of a replay; a replay without edits has no rows."""
 
-    base_run_id: str = _text(_PARENT)
     curriculum_id: str = _text("names the replay: parent's curriculum, parent's trace, edits")
     consensus_event_id: str = _text(_EVENT)
     condition: str = _text("what the replay does", isin=_CONDITIONS)
@@ -162,8 +161,12 @@ class CounterfactualRuns(_Measured, _OfReplay):
     horizon_steps: float = _text("from the onset to the end of the run", unit="steps", ge=0)
     num_edits: int = _text("slots that were edited", ge=0)
     first_edit_step: int = _text("first step that differs from the parent; null without edits", unit="steps", ge=0)
-    prefix_identical: bool = _text("trace before the first edit has the parent's hash")
-    steps_reused: int = _text("steps taken over from the parent's checkpoint", unit="steps", ge=0)
+    prefix_identical: bool = _text("draws, losses and geometry before the first edit are the parent's, bit for bit")
+    steps_reused: int = _text(
+        "steps that the parent's last checkpoint before the first edit spares; metadata say how many were spared",
+        unit="steps",
+        ge=0,
+    )
 
     @classmethod
     def may_be_unknown(cls) -> tuple[str, ...]:
@@ -225,6 +228,8 @@ class CounterfactualEffects(_OfStudy):
     logrank_p: float = _text("log-rank test against the middle draw of the control; no part of the label", ge=0, le=1)
     share_reached: float = _text("seeds in which the event comes in the end", ge=0, le=1)
     magnitude_difference: float = _text("difference of mean strength", unit="envelopes")
+    magnitude_ci_lo: float = _text("95 % t interval over seeds", unit="envelopes")
+    magnitude_ci_hi: float = _text("its upper end", unit="envelopes")
     effect_g: float = _text("paired Hedges g of it")
     g_ci_lo: float = _text("95 % interval, noncentral t")
     g_ci_hi: float = _text("its upper end")
@@ -259,6 +264,26 @@ class CounterfactualEffects(_OfStudy):
         unique: ClassVar[list[str]] = ["exp_id", "consensus_event_id", "condition"]
 
 
+class FollowupDesign(Table):
+    """One row per study: what its follow-ups can show at all, before anything is spent."""
+
+    study: str = column("study")
+    n_seeds: int = column("registered seeds", ge=1)
+    num_tests: int = column("pre-registered (parent arm, condition), controls not counted", ge=1)
+    num_placebo_draws: int = column("placebo runs per seed and parent arm", ge=0)
+    alpha: float = column("level of the study", gt=0, lt=1)
+    smallest_p: float = column("of one exact two-sided sign flip over the seeds", gt=0, le=1)
+    smallest_q: float = column("of a lone effect among the tests", gt=0, le=1)
+    can_kill: bool = column("whether 0 of all against all of all seeds would be labelled 'kills'")
+    seeds_for_alpha: int = column("seeds from which on a lone effect can reach alpha", ge=1)
+    seeds_to_kill: int = column("seeds from which on the label 'kills' is possible", ge=1)
+
+    class Config(Table.Config):
+        """Key of the table."""
+
+        unique: ClassVar[list[str]] = ["study"]
+
+
 def no_selection(model: type[Table], **keys: Any) -> pl.DataFrame:
     """The one row of a partition for which nothing was chosen: its keys, status no_selection, nulls."""
     columns = model.to_schema().columns
@@ -266,6 +291,7 @@ def no_selection(model: type[Table], **keys: Any) -> pl.DataFrame:
 
 
 TABLES: dict[str, type[Table]] = {
+    "followup_design": FollowupDesign,
     "selection": Selection,
     "replay_edits": ReplayEdits,
     "counterfactual_runs": CounterfactualRuns,

@@ -1,4 +1,4 @@
-"""Tables of one training run besides its trace and its geometry: manifest, scalars, milestones, decisions.
+"""Tables of one training run besides trace and geometry: manifest, scalars, probe losses, milestones, decisions.
 
 Here: one model per table. Not here: sample_trace (schemas.curricula), captures and adapters (handles).
 """
@@ -69,6 +69,28 @@ class Scalars(Table):
         unique: ClassVar[list[str]] = ["run_id", "step", "metric"]
 
 
+class ProbeLosses(Table):
+    """One row per captured step and probe item that has a completion token within the probe's length."""
+
+    arm: str = column(_ARM)
+    seed: int = column(_SEED)
+    run_id: str = column(_RUN)
+    step: int = column(_STEP, unit="steps", ge=0)
+    probe_set: str = column("frozen probe items: a in distribution, b held out", isin=["a", "b"])
+    item_id: str = column("probe item")
+    family_id: str = column("its family")
+    num_tokens: int = column("completion tokens of it that are measured", unit="tokens", ge=1)
+    loss: float = column(
+        "mean over them; NaN where the number itself was not a number", unit="nats/token", nullable=True
+    )
+    accuracy: float = column("share of them that are the model's first choice, given all tokens before", ge=0, le=1)
+
+    class Config(Table.Config):
+        """Key of the table."""
+
+        unique: ClassVar[list[str]] = ["run_id", "step", "probe_set", "item_id"]
+
+
 class Milestones(Table):
     """One row per relative drop of the smoothed loss that a run reached; a drop not reached has no row."""
 
@@ -113,6 +135,7 @@ class ControllerDecisions(Table):
 TABLES: dict[str, type[Table]] = {
     "run_manifest": RunManifest,
     "scalars": Scalars,
+    "probe_losses": ProbeLosses,
     "milestones": Milestones,
     "controller_decisions": ControllerDecisions,
 }

@@ -9,8 +9,10 @@ from squiggle_assets.schemas import (
     curriculum,
     design,
     events,
+    experiments,
     followup,
     geometry,
+    impact,
     runs,
     triggers,
     warehouse,
@@ -28,6 +30,8 @@ RAW: dict[str, type[Table]] = {
     **design.TABLES,
     **triggers.TABLES,
     **followup.TABLES,
+    **impact.TABLES,
+    **experiments.TABLES,
 }
 """Tables that Python makes."""
 

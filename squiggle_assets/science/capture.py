@@ -1,8 +1,9 @@
 """Residual streams of a model on frozen probe items.
 
-Here: probe rows and their hash, and one forward pass that records what the blocks put out. Not here: what is computed
-from it (geometry), when it is done (training), files (a TensorSink).
-Legend: n = real tokens of a probe set, d = width.
+Here: probe rows and their hash, and one forward pass that records what the blocks put out and how well every item is
+completed. Not here: what is computed from it (geometry), when it is done (training), files (a TensorSink).
+Legend: n = real tokens of a probe set, d = width, m = completion tokens of all sets, i = items that have any, v =
+vocabulary.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -27,6 +29,11 @@ from squiggle_assets.science.tokens import TokenTable, tokenize_items
 
 COMPONENTS = ("embed", "x_out")
 """embed: after the embedding, one tensor under layer 0. x_out: residual stream after each block."""
+PROBED: dict[str, pl.DataType] = {
+    **dict.fromkeys(("probe_set", "item_id", "family_id"), pl.String()),
+    "num_tokens": pl.Int64(),
+}
+"""What is known of a measured probe item before any measurement; num_tokens counts completion tokens."""
 _DTYPES = {"float32": torch.float32, "float16": torch.float16}
 
 
@@ -35,6 +42,8 @@ class ProbeRows:
     """One probe set as ids."""
 
     table: TokenTable
+    family_ids: tuple[str, ...]
+    """Family of each row."""
     sha256: str
     """probe_set_sha256: of the ids of every row, in order. Any other token or order is another probe set."""
 
@@ -45,7 +54,7 @@ class ProbeRows:
 
 
 def probe_rows(tokenizer: Any, items: pl.DataFrame, spec: ProbeSpec) -> ProbeRows:
-    """Probe items (columns item_id, problem, solution) as ids, cut to num_tokens, in order of item_id.
+    """Probe items (columns item_id, family_id, problem, solution) as ids, cut to num_tokens, in order of item_id.
 
     Items shorter than num_tokens stay as long as they are: no pad position exists, so none can enter a number.
     Of one whose prompt alone fills num_tokens the start of the prompt is probed, and it has no part in the loss.
@@ -55,11 +64,12 @@ def probe_rows(tokenizer: Any, items: pl.DataFrame, spec: ProbeSpec) -> ProbeRow
     """
     if items.is_empty():
         raise ValueError("a probe set needs at least one item")
-    table = tokenize_items(tokenizer, items.sort("item_id"), spec.num_tokens, cut_prompts=True)
+    ordered = items.sort("item_id")
+    table = tokenize_items(tokenizer, ordered, spec.num_tokens, cut_prompts=True)
     digest = hashlib.sha256()
     digest.update(table.offsets.astype("<i8").tobytes())
     digest.update(table.input_ids.astype("<i8").tobytes())
-    return ProbeRows(table=table, sha256=digest.hexdigest())
+    return ProbeRows(table=table, family_ids=tuple(ordered["family_id"]), sha256=digest.hexdigest())
 
 
 class NotFiniteError(ValueError):
@@ -73,6 +83,10 @@ class Capture(NamedTuple):
     """'<set>.<component>.<layer:02d>' -> (n, d) in the stored type, on the CPU."""
     losses: dict[str, float]
     """Probe set -> mean loss over its completion tokens, nats; a set without any has none."""
+    item_losses: list[float]
+    """Of each item of Prober.items: mean loss over its completion tokens, nats."""
+    item_accuracies: list[float]
+    """Share of these tokens that are the model's first choice, given all tokens before them."""
 
 
 class Prober:
@@ -103,6 +117,12 @@ class Prober:
         if "embed" in spec.components:
             places["embed.00"] = parts.embed
         self._places = places
+        self.items = _measured_items({name: sets[name] for name in self._names})
+        """Columns of PROBED: items with a completion token, in the order in which a Capture has them."""
+        sizes = self.items["num_tokens"].to_numpy()
+        self._item_starts: NDArray[np.int64] = np.cumsum(sizes) - sizes
+        of_set = [int(self.items.filter(pl.col("probe_set") == name)["num_tokens"].sum()) for name in self._names]
+        self._set_ends = np.cumsum(of_set)
 
     @torch.no_grad()
     def capture(self) -> Capture:
@@ -121,14 +141,29 @@ class Prober:
                 raise NotFiniteError(f"activations of {place} are not finite in {self._dtype}: use probe dtype float32")
             for name, part in zip(self._names, stored.split(self._sizes), strict=True):
                 tensors[f"{name}.{place}"] = part.clone()
-        return Capture(dict(sorted(tensors.items())), self._losses(final_nd))
+        return Capture(dict(sorted(tensors.items())), *self._scores(final_nd))
 
-    def _losses(self, final_nd: Tensor) -> dict[str, float]:
-        logits_mv = supervised_logits(self._parts, self._batch, final_nd)
-        each_m = cross_entropy(logits_mv.float(), self._batch.targets, reduction="none").double().cpu().numpy()
-        of_set_m = np.searchsorted(np.cumsum(self._sizes), self._batch.supervised.cpu().numpy(), side="right")
-        measured = [(name, each_m[of_set_m == i]) for i, name in enumerate(self._names)]
-        return {name: float(each.mean()) for name, each in measured if len(each)}
+    def _scores(self, final_nd: Tensor) -> tuple[dict[str, float], list[float], list[float]]:
+        logits_mv = supervised_logits(self._parts, self._batch, final_nd).float()
+        targets_m = self._batch.targets
+        each_m = cross_entropy(logits_mv, targets_m, reduction="none").double().cpu().numpy()
+        right_m = (logits_mv.argmax(dim=-1) == targets_m).cpu().numpy()
+        parts = zip(self._names, np.split(each_m, self._set_ends[:-1]), strict=True)
+        losses = {name: float(each.mean()) for name, each in parts if len(each)}
+        return losses, self._by_item(each_m), self._by_item(right_m.astype(np.float64))
+
+    def _by_item(self, each_m: np.ndarray) -> list[float]:
+        sums_i = np.add.reduceat(each_m, self._item_starts) if len(each_m) else np.empty(0)
+        return list((sums_i / self.items["num_tokens"].to_numpy()).tolist())
+
+
+def _measured_items(sets: Mapping[str, ProbeRows]) -> pl.DataFrame:
+    rows: list[tuple[str, str, str, int]] = []
+    for name, probed in sets.items():
+        num_targets = np.diff(probed.table.offsets) - np.maximum(probed.table.num_prompt, 1)
+        of_item = zip(probed.table.item_ids, probed.family_ids, num_targets.tolist(), strict=True)
+        rows += [(name, item_id, family_id, num) for item_id, family_id, num in of_item if num > 0]
+    return pl.DataFrame(rows, schema=PROBED, orient="row")
 
 
 def _joined(batches: list[PackedBatch]) -> PackedBatch:

@@ -9,6 +9,7 @@ the same, without numbers, and a control arm of that kind is a control that noth
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -108,7 +109,7 @@ def _place(study: Study) -> dict[str, Any]:
     return {} if plant is None else {"band": plant.band, "group": plant.metric_group}
 
 
-_PLANTED_UNIT = f"robust sd of the increments, mean over seeds of at most {CAP:g}"
+_PLANTED_UNIT = "asinh of robust sd of the increments"
 
 
 def _planted_claim(
@@ -136,7 +137,7 @@ def _planted_claim(
         estimate=response.estimate,
         unit=_PLANTED_UNIT,
         method=(
-            f"mean over seeds of the largest oriented increment in the window, at most {CAP:g}; the same functional in "
+            f"mean over seeds of asinh of the largest oriented increment in the window; the same functional in "
             f"{response.num_draws} draws each of shift and surrogate, larger p; t interval over seeds"
         ),
         evidence={
@@ -160,7 +161,7 @@ def _planted_claim(
         interval=response.interval,
         control=weakest_control(controls),
         null_value=response.null_mean,
-        margin=max(study.plant_margin, response.null_mean),
+        margin=max(math.asinh(study.plant_margin), response.null_mean),
         near_boundary=bool(near),
     )
 

@@ -62,7 +62,7 @@ RUN_COLUMNS = (
 _NUMBERS = (
     *("share_present", "share_present_control", "effect_rd", "ci_lo", "ci_hi", "rd_exact_lo", "rd_exact_hi"),
     *("delay_difference", "delay_ci_lo", "delay_ci_hi", "logrank_p", "share_reached"),
-    *("magnitude_difference", "effect_g", "g_ci_lo", "g_ci_hi"),
+    *("magnitude_difference", "magnitude_ci_lo", "magnitude_ci_hi", "effect_g", "g_ci_lo", "g_ci_hi"),
     *("distance_difference", "distance_ci_lo", "distance_ci_hi"),
     *("p_value", "smallest_p", "q_value", "equivalence_p"),
 )
@@ -244,6 +244,8 @@ def _row(effect: Effect, margins: Margins) -> dict[str, Any]:
         "logrank_p": effect.logrank_p,
         "share_reached": effect.share_reached,
         "magnitude_difference": effect.magnitude,
+        "magnitude_ci_lo": effect.magnitude_interval.lo,
+        "magnitude_ci_hi": effect.magnitude_interval.hi,
         "effect_g": effect.g,
         "g_ci_lo": effect.g_interval.lo,
         "g_ci_hi": effect.g_interval.hi,

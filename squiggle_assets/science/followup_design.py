@@ -1,7 +1,7 @@
 """What a follow-up of given sizes can show at all, before anything is spent.
 
-Here: smallest attainable p and q, the number of seeds that could reach alpha, refusal of designs that cannot. Not here:
-power against an effect of some size (power), the effects (effects).
+Here: smallest attainable p and q, the number of seeds that could reach alpha. Not here: power against an effect of some
+size (power), the effects (effects).
 """
 
 from __future__ import annotations
@@ -12,9 +12,6 @@ import numpy as np
 
 from squiggle_assets.science.effect_labels import KILLS
 from squiggle_assets.science.stats import paired_newcombe, smallest_corrected_p, smallest_sign_flip_p
-
-MIN_PLACEBO_DRAWS = 5
-"""Draws of the placebo a seed, where a profile registers no fewer."""
 
 
 class Attainable(NamedTuple):
@@ -57,31 +54,3 @@ def attainable(num_seeds: int, num_tests: int, alpha: float = 0.05) -> Attainabl
 
 def _kills(num_seeds: int) -> bool:
     return paired_newcombe(np.zeros(num_seeds), np.ones(num_seeds)).hi < KILLS
-
-
-def refuse_unreachable(
-    num_seeds: int,
-    num_tests: int,
-    num_placebo_draws: int,
-    *,
-    alpha: float = 0.05,
-    min_placebo_draws: int = MIN_PLACEBO_DRAWS,
-) -> Attainable:
-    """The design's attainable values.
-
-    ValueError, before anything is trained, where no data of this size could reach alpha in a family of so many tests
-    (naming the number of seeds and of tests that could), or with fewer draws of the placebo than are registered.
-    """
-    found = attainable(num_seeds, num_tests, alpha)
-    if found.smallest_q > alpha:
-        fitting = int(alpha / found.smallest_p)
-        fewer = f"or test at most {fitting} pairs of event and condition" if fitting else "fewer tests would not help"
-        raise ValueError(
-            f"{num_seeds} seeds and {num_tests} tests can give no q below {found.smallest_q:.3g}, above alpha = "
-            f"{alpha:g}: register at least {found.seeds_for_alpha} seeds ({found.seeds_to_kill} for 'kills'), {fewer}"
-        )
-    if num_placebo_draws < min_placebo_draws:
-        raise ValueError(
-            f"{num_placebo_draws} draws of the placebo are registered, at least {min_placebo_draws} are due"
-        )
-    return found

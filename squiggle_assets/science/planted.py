@@ -5,6 +5,10 @@ Legend: D = draws, S = seeds, M = series of the cell, P = polarity, W = incremen
 
 The functional takes the largest increment within a window over several series and the better of two polarities, so
 it is above 0 when there is nothing. The same functional is therefore taken in every null draw and in the control.
+
+Responses are taken in asinh of the robust sd (asinh x is x where x is small and log 2x where it is large): they differ
+by factors between seeds, and an untransformed mean says the less, the larger the response of one seed. A cap would put
+strong responses on a ceiling, where they cannot be told apart.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ from numpy.typing import NDArray
 
 from squiggle_assets.science.cells import ArmSeries, Boundary, Cell
 from squiggle_assets.science.envelope import standardise
-from squiggle_assets.science.matching import CAP, tolerance
+from squiggle_assets.science.matching import tolerance
 from squiggle_assets.science.nulls import segment_signs, segments_of, turned_index
 from squiggle_assets.science.spec import ConsensusSpec
 from squiggle_assets.science.stats import NO_INTERVAL, Interval, permutation_p, t_interval
@@ -27,7 +31,7 @@ F64 = NDArray[np.float64]
 
 
 class Response(NamedTuple):
-    """Mean over seeds of the largest oriented increment in the window, at most CAP, in robust sd of the increments."""
+    """Mean over seeds of the largest oriented increment in the window, in asinh of robust sd of the increments."""
 
     estimate: float
     interval: Interval
@@ -132,8 +136,8 @@ def _gathered(values_SMT: F64, index_DSW: NDArray[np.int64]) -> F64:
 
 
 def _largest(unit_DSMW: F64) -> F64:
-    """[D, P, S] largest increment up and down of each seed, at most CAP."""
-    return np.asarray(np.minimum(np.stack([unit_DSMW.max(axis=(2, 3)), -unit_DSMW.min(axis=(2, 3))], axis=1), CAP))
+    """[D, P, S] asinh of the largest increment up and down of each seed."""
+    return np.asarray(np.arcsinh(np.stack([unit_DSMW.max(axis=(2, 3)), -unit_DSMW.min(axis=(2, 3))], axis=1)))
 
 
 def _statistic(unit_DSMW: F64) -> F64:

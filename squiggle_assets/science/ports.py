@@ -33,8 +33,11 @@ class CheckpointStore(Protocol):
     def latest(self) -> Checkpoint | None:
         """The newest whole checkpoint of this run, or None."""
 
-    def ladder(self) -> Checkpoint | None:
-        """The kept checkpoint that a shorter run of the same ladder left, or None."""
+    def inherited(self) -> Checkpoint | None:
+        """A checkpoint of another run whose past this run shares, or None.
+
+        That is the kept one of a shorter run of the same ladder, or one of the run that this one replays.
+        """
 
 
 class TensorSink(Protocol):

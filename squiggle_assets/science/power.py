@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from squiggle_assets.science.comparison import MAX_SWAPS, NUM_SWAPS
+from squiggle_assets.science.metrics import METRIC_GROUPS
 from squiggle_assets.science.simulation import DETECTION, Design, num_rejected, studies
 from squiggle_assets.science.spec import ConsensusSpec, DetectionSpec
 from squiggle_assets.science.stats import (
@@ -31,7 +33,7 @@ class Detectable(NamedTuple):
     paired_difference: float
     """Difference of an outcome between two arms, in sd of the paired differences (t approximation)."""
     smallest_q: float
-    """Smallest q of a contrast between arms over exact label swaps, one-sided."""
+    """Smallest q of a contrast between arms, one-sided: over label swaps and over null draws."""
     num_studies: int
     """Simulated studies per size."""
 
@@ -70,6 +72,12 @@ def minimum_detectable(
     return Detectable(
         event_size=smallest_effect(power_at, SIZES, power),
         paired_difference=detectable_paired(num_seeds, alpha=spec.alpha, power=power),
-        smallest_q=smallest_corrected_p(smallest_sign_flip_p(num_seeds, "greater"), max(1, num_contrasts)),
+        smallest_q=smallest_corrected_p(_smallest_p(num_seeds, spec), max(1, num_contrasts)),
         num_studies=num_studies,
     )
+
+
+def _smallest_p(num_seeds: int, spec: ConsensusSpec) -> float:
+    """The best that comparison.excess_difference can give: over swaps of labels, and over the draws of the nulls."""
+    swaps = smallest_sign_flip_p(num_seeds, "greater") if num_seeds <= MAX_SWAPS else 1 / (1 + NUM_SWAPS)
+    return max(swaps, 1 / (1 + spec.draws_per_cell * spec.num_bands * len(METRIC_GROUPS)))

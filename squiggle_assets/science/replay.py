@@ -1,24 +1,25 @@
 """A recorded run drawn again, item by item, with or without edits.
 
-Here: what a run asks of its policy (Draws), a trace as draws (Recorded), the policy that replays it, the proof that
-nothing differs before the first edit, and what is refused before training. Not here: which edits a condition makes
-(edits), training (training), measuring what came of it (frozen_location).
+Here: what a run asks of its policy (Draws), a trace as draws (Recorded), the policy that replays it, and what is
+refused before training. Not here: which edits a condition makes (edits), what replay and parent share (prefix),
+training (training), measuring what came of it (frozen_location).
 
 Legend: T = steps, B = draws per step, N = items of the policy.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from squiggle_assets.science.canonical import canonical_json, sha256_json, short_hash
+from squiggle_assets.science.canonical import canonical_json, short_hash
 from squiggle_assets.science.policy import Policy
+from squiggle_assets.science.prefix import trace_sha256
 
 Ints = NDArray[np.int64]
 
@@ -26,8 +27,6 @@ EDIT_SCHEMA = pl.Schema(
     {"step": pl.Int64(), "slot": pl.Int64(), "item_from": pl.String(), "item_to": pl.String(), "reason": pl.String()}
 )
 """One row per edited slot: there the replay draws item_to where the parent drew item_from."""
-_ROW = ("step", "micro", "pos", "phase_idx", "item_id", "content_sha256")
-"""The columns of a trace that say what was drawn when; the others follow from them."""
 
 
 class Draws(Protocol):
@@ -130,41 +129,6 @@ class ReplayPolicy:
         self.phase_at(step)
         drawn: Ints = self.drawn[step].copy()
         return drawn
-
-
-class PrefixProof(NamedTuple):
-    """Whether a replay is its parent up to its first edit, by hash over the rows of both traces."""
-
-    first_edit: int | None
-    num_rows: int
-    """Rows of the parent's trace before the first edit (all of them without edits)."""
-    parent_sha256: str
-    replay_sha256: str
-
-    @property
-    def identical(self) -> bool:
-        """The same draws before the first edit."""
-        return self.parent_sha256 == self.replay_sha256
-
-
-def trace_sha256(trace: pl.DataFrame, before: int | None = None) -> str:
-    """Hex sha256 of what a trace says was drawn at steps below `before` (None: at all steps), in order."""
-    return sha256_json([list(row) for row in _before(trace, before).iter_rows()])
-
-
-def _before(trace: pl.DataFrame, before: int | None) -> pl.DataFrame:
-    rows = trace.select(_ROW).sort("step", "micro", "pos")
-    return rows if before is None else rows.filter(pl.col("step") < before)
-
-
-def prefix_proof(parent_trace: pl.DataFrame, replay_trace: pl.DataFrame, first_edit: int | None) -> PrefixProof:
-    """Hashes of both traces before the first edited step; equal seeds, spec and hash mean bit-identical training."""
-    return PrefixProof(
-        first_edit,
-        len(_before(parent_trace, first_edit)),
-        trace_sha256(parent_trace, first_edit),
-        trace_sha256(replay_trace, first_edit),
-    )
 
 
 def recorded(policy: Policy, trace: pl.DataFrame, *, seed: int, curriculum_id: str) -> Recorded:
@@ -281,14 +245,3 @@ def replay_of(parent: Recorded, edits: pl.DataFrame) -> ReplayPolicy:
         curriculum_id=short_hash(identity),
         first_edit=int(differs[0]) if len(differs) else None,
     )
-
-
-def reusable_checkpoint(first_edit: int | None, checkpoint_steps: Iterable[int]) -> int | None:
-    """The parent's latest checkpoint that a replay may start from; None: start from the beginning.
-
-    A checkpoint at step k has seen the draws of steps 0 to k - 1, so k may be the first edited step itself. An exact
-    replay starts from the beginning: it is there to show that a run can be repeated.
-    """
-    if first_edit is None:
-        return None
-    return max((step for step in checkpoint_steps if step <= first_edit), default=None)

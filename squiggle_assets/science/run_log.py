@@ -1,4 +1,4 @@
-"""What a run writes down while it trains: scalars, decisions, captured steps.
+"""What a run writes down while it trains: scalars, decisions, captured steps, losses of the probe items.
 
 Here: collecting them, their passage through a checkpoint, the frames in the end. Not here: measuring (training), arm,
 seed and run_id columns (whoever knows them).
@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 
 from squiggle_assets.science import milestones
+from squiggle_assets.science.capture import PROBED
 from squiggle_assets.science.controller import Decision
 from squiggle_assets.science.schedule import Schedule
 
@@ -38,6 +39,14 @@ MILESTONES: dict[str, pl.DataType] = {
 }
 
 
+PROBE_LOSSES: dict[str, pl.DataType] = {
+    "step": pl.Int64(),
+    **PROBED,
+    "loss": pl.Float64(),
+    "accuracy": pl.Float64(),
+}
+
+
 @dataclass
 class RunLog:
     """Grows with the run; what is in it at a checkpoint is all that later steps and tables need of the past."""
@@ -48,10 +57,12 @@ class RunLog:
     """Loss of the batch of each step, from step 0."""
     decisions: list[dict[str, Any]] = field(default_factory=list)
     captured: list[int] = field(default_factory=list)
+    probed: list[tuple[list[float], list[float]]] = field(default_factory=list)
+    """Losses and accuracies of the probe items (Prober.items) at each captured step."""
     num_tokens: int = 0
     num_supervised: int = 0
-    ladder_step: int | None = None
-    """Step at which this run was taken over from a shorter one of its ladder; None if it began at 0."""
+    inherited_step: int | None = None
+    """Step at which this run was taken over from another one with the same past; None if it began at 0."""
 
     def add(self, step: int, values: Mapping[str, float]) -> None:
         """Scalars of a step."""
@@ -68,9 +79,10 @@ class RunLog:
             "losses": list(self.losses),
             "decisions": list(self.decisions),
             "captured": list(self.captured),
+            "probed": [[list(losses), list(accuracies)] for losses, accuracies in self.probed],
             "num_tokens": self.num_tokens,
             "num_supervised": self.num_supervised,
-            "ladder_step": self.ladder_step,
+            "inherited_step": self.inherited_step,
         }
 
     @classmethod
@@ -81,14 +93,27 @@ class RunLog:
             losses=[float(loss) for loss in state["losses"]],
             decisions=[dict(row) for row in state["decisions"]],
             captured=[int(step) for step in state["captured"]],
+            probed=[([*map(float, losses)], [*map(float, accuracies)]) for losses, accuracies in state["probed"]],
             num_tokens=int(state["num_tokens"]),
             num_supervised=int(state["num_supervised"]),
-            ladder_step=state["ladder_step"],
+            inherited_step=state["inherited_step"],
         )
 
     def scalars_frame(self) -> pl.DataFrame:
         """Columns of SCALARS, by step and then in the order of measuring."""
         return pl.DataFrame(self.scalars, schema=SCALARS, orient="row").sort("step", maintain_order=True)
+
+    def probe_losses_frame(self, items: pl.DataFrame) -> pl.DataFrame:
+        """Columns of PROBE_LOSSES, by captured step and then in the order of items (Prober.items)."""
+        measured = [
+            items.with_columns(
+                pl.lit(step, dtype=pl.Int64).alias("step"),
+                pl.Series("loss", losses, dtype=pl.Float64),
+                pl.Series("accuracy", accuracies, dtype=pl.Float64),
+            )
+            for step, (losses, accuracies) in zip(self.captured, self.probed, strict=True)
+        ]
+        return pl.concat([pl.DataFrame(schema=PROBE_LOSSES), *(each.select(*PROBE_LOSSES) for each in measured)])
 
     def decisions_frame(self) -> pl.DataFrame:
         """Columns of DECISIONS, in order."""

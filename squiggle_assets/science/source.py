@@ -114,10 +114,9 @@ def edited_since(version: str, *functions: Callable[..., Any] | str) -> bool:
     """
     targets = sorted(_target(function) for function in functions)
     names = {key.partition(":")[0] for key, _ in definitions(*targets)}
-    if all(_stamp(module.path) == module.stamp for module in map(_module, names)):
-        return False
-    for remembered in (definitions, _definition, _module):
-        remembered.cache_clear()
+    if any(_stamp(module.path) != module.stamp for module in map(_module, names)):
+        for remembered in (definitions, _definition, _module):
+            remembered.cache_clear()
     return code_version(*functions) != version
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from squiggle_assets.science.waves import FollowUp, TriggerSpec
@@ -280,6 +280,17 @@ class Study:
                 if name not in names:
                     raise ValueError(f"study {self.name}: contrast over unknown arm {name!r}; arms are {names}")
 
+    def sized(self, profile: Profile) -> Study:
+        """The study with as many placebo draws and weights of cores as a profile makes."""
+        weights = list(dict.fromkeys(each.weight for each in self.followups if each.core is not None))
+        tried = weights[: profile.num_weights]
+        kept = (
+            each
+            for each in self.followups
+            if each.draw < profile.num_placebo_draws and (each.core is None or each.weight in tried)
+        )
+        return replace(self, followups=tuple(kept))
+
     def followup(self, name: str) -> FollowUp:
         """The follow-up arm of that name; ValueError lists the names there are."""
         for followup in self.followups:
@@ -316,3 +327,10 @@ class Profile:
     base_model: BaseModelSpec
     training: TrainingSpec
     probe: ProbeSpec
+    keep_checkpoints: bool = True
+    """Every checkpoint of a run stays in the store, so that replays of the run go on from the last one before their
+    first edit. Costs three times the adapter's size each."""
+    num_placebo_draws: int = 5
+    """How many of a study's placebo follow-ups (random edits of the same size) are made."""
+    num_weights: int = 3
+    """How many of a study's weights on a core of items are tried, in the study's order."""

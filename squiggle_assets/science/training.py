@@ -72,9 +72,10 @@ class RunResult:
     milestones: pl.DataFrame
     controller_decisions: pl.DataFrame
     sample_trace: pl.DataFrame
+    probe_losses: pl.DataFrame
     capture_steps: tuple[int, ...]
     """Every step that the run's captures consist of."""
-    ladder_step: int | None
+    inherited_step: int | None
     """If not None, captures up to this step, itself included, are those of the shorter run: copy them from there."""
     summary: Mapping[str, Any]
     """Fields of run_manifest that training knows."""
@@ -83,7 +84,7 @@ class RunResult:
 def train(
     run: RunInputs, *, checkpoints: CheckpointStore, captures: TensorSink, progress: Progress = silent
 ) -> RunResult:
-    """Fine-tune, from the newest checkpoint there is, else from a shorter run of the ladder, else from the start.
+    """Fine-tune, from the newest checkpoint there is, else from one that another run left, else from the start.
 
     AdamW (decoupled decay on matrices only), gradient clipped by its global norm, rate by `schedule`, loss = mean over
     all completion tokens of the effective batch. Dropout is off, also in models that are configured with it. bfloat16:
@@ -163,8 +164,8 @@ class _Run:
 
     def _start(self, checkpoints: CheckpointStore) -> int:
         found, origin = checkpoints.latest(), "latest"
-        if found is None and self.run.training.step_multiplier > 1:
-            found, origin = checkpoints.ladder(), "ladder"
+        if found is None:
+            found, origin = checkpoints.inherited(), "inherited"
         if found is None:
             return 0
         if found.state.get("fingerprint") != self.fingerprint:
@@ -172,11 +173,14 @@ class _Run:
                 f"the {origin} checkpoint at step {found.step} is of another run (training or probe settings, seed or "
                 "adapter differ): remove it, or give this run a store of its own"
             )
-        if origin == "ladder" and found.step > self.plan.decay_start:
-            raise ValueError(f"the ladder checkpoint is at step {found.step}, past the stable phase of this run")
+        shorter = found.state["total_steps"] != self.plan.total_steps
+        if shorter and found.step > self.plan.decay_start:
+            raise ValueError(
+                f"the {origin} checkpoint is at step {found.step}, past the stable phase, of a run of another length"
+            )
         self._restore(found)
-        if origin == "ladder":
-            self.log.ladder_step = found.step
+        if origin == "inherited":
+            self.log.inherited_step = found.step
         return found.step
 
     def _update(self, step: int) -> controller.Decision | None:
@@ -226,6 +230,7 @@ class _Run:
                 return decision
             self.captures.put(step, captured.tensors)
             self.log.captured.append(step)
+            self.log.probed.append((captured.item_losses, captured.item_accuracies))
             self.log.add(step, {f"probe_{name}_loss": loss for name, loss in captured.losses.items()})
         return None
 
@@ -241,7 +246,8 @@ class _Run:
             for moment in _MOMENTS:
                 tensors[f"{moment}/{name}"] = self.optimizer.state[parameter][moment]
         copies = {name: tensor.detach().to("cpu", copy=True) for name, tensor in tensors.items()}
-        return Checkpoint(step, copies, {"fingerprint": self.fingerprint, "log": self.log.state()})
+        about = {"fingerprint": self.fingerprint, "total_steps": self.plan.total_steps}
+        return Checkpoint(step, copies, {**about, "log": self.log.state()})
 
     @torch.no_grad()
     def _restore(self, found: Checkpoint) -> None:
@@ -262,9 +268,10 @@ class _Run:
             scalars=log.scalars_frame(),
             milestones=log.milestones_frame(self.plan, run.training.milestones, steps_per_epoch),
             controller_decisions=log.decisions_frame(),
+            probe_losses=log.probe_losses_frame(self.prober.items),
             sample_trace=trace_rows(run.policy, run.seed, range(step), micro_batch=run.training.micro_batch),
             capture_steps=tuple(log.captured),
-            ladder_step=log.ladder_step,
+            inherited_step=log.inherited_step,
             summary={
                 "total_steps": self.plan.total_steps,
                 "warmup_end": self.plan.warmup_end,

@@ -40,6 +40,10 @@ FOLLOWUP, CONFIRMATION = "followup", "confirmation"
 """Waves after the first: replays of a study's own runs, and of runs with seeds that took no part in the selection."""
 
 Condition = Literal["exact", "replace", "remove", "placebo", "late", "early"]
+Core = Literal["impact", "random", "loss"]
+"""Items that a curriculum may start from: what discovery ranks first, random ones, those with the highest loss."""
+CONTROLS = ("exact", "placebo")
+"""Conditions that others are compared with."""
 
 
 class Roster(NamedTuple):
@@ -56,14 +60,27 @@ class Roster(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class FollowUp:
-    """A follow-up arm: every run of the parent once more, with one edit of what it is trained on."""
+    """A follow-up arm: every run of the parent once more with one edit, or new runs that start from a core of items."""
 
     parent: str
     condition: Condition
     draw: int = 0
     """Which of several random edits (placebo)."""
+    core: Core | None = None
+    """Confirmation only: the curriculum starts from this core instead of being the parent's; condition is 'exact'."""
+    weight: int = 0
+    """Of a core item while the others are ramped in from 0 to 1; 0 without a core."""
+
+    def __post_init__(self) -> None:
+        """Refuse a core without a weight, a weight without a core, and edits of what starts from a core."""
+        if (self.core is None) != (self.weight == 0) or self.weight < 0:
+            raise ValueError(f"a core comes with a weight from 1 on, got core {self.core!r} and weight {self.weight}")
+        if self.core is not None and (self.condition != "exact" or self.draw):
+            raise ValueError(f"runs that start from a core are no replays, got {self.condition!r}, draw {self.draw}")
 
     @property
     def name(self) -> str:
-        """<parent>.<condition>, with -<draw> from the second draw on."""
+        """<parent>.<condition>, with -<draw> from the second draw on; <parent>.<core>-w<weight> with a core."""
+        if self.core is not None:
+            return f"{self.parent}.{self.core}-w{self.weight}"
         return f"{self.parent}.{self.condition}" + (f"-{self.draw + 1}" if self.draw else "")

@@ -13,7 +13,7 @@ _EDITS = ("exact", "remove", "replace")
 
 def _followups(parent: str, *conditions: str) -> tuple[FollowUp, ...]:
     edits = tuple(FollowUp(parent=parent, condition=each) for each in conditions)  # type: ignore[arg-type]
-    return edits + tuple(FollowUp(parent=parent, condition="placebo", draw=draw) for draw in range(3))
+    return edits + tuple(FollowUp(parent=parent, condition="placebo", draw=draw) for draw in range(5))
 
 
 TRIGGER_MINING: Study = replace(

@@ -44,7 +44,11 @@ def frame(arm: str | None, seed: int | None, value: float) -> pl.DataFrame:
 class Bench:
     """A graph source -> train (arm x seed, found by spec) -> total (arm) on a store of its own; counts computations."""
 
-    def __init__(self, root: Path, *, offset: float = 1.0, largest: float = 1e9) -> None:
+    def __init__(
+        self, root: Path, *, offset: float = 1.0, largest: float = 1e9, spec_rows: tuple[str, ...] = ()
+    ) -> None:
+        self.roster = Roster((2, 10))
+        self.spec_rows = spec_rows
         self.made: list[str] = []
         self.cleaned: list[str] = []
         self.source = 1.0
@@ -97,6 +101,7 @@ class Bench:
             inputs={"source": Input(asset="source", load="frame")},
             outs=(Out(name="trained", checks=(("small", True, small),)),),
             spec=lambda scope, shas, rows: {"source": shas["source"], "seed": scope.seed, "offset": self.offset},
+            spec_rows=self.spec_rows,
             compute=compute,
         )
 
@@ -140,7 +145,7 @@ class Bench:
 
     def state(self, asset: str, at: Partition = NOWHERE) -> str:
         node = self.graph.makers[asset]
-        return States(self.graph, self.workspace.profile, Roster((2, 10)), self.workspace.store).of(node, at)
+        return States(self.graph, self.workspace.profile, self.roster, self.workspace.store).of(node, at)
 
     def value(self, asset: str, at: Partition = NOWHERE) -> float:
         pointer = self.workspace.store.pointer(self.graph.path(asset), at.arm, at.seed)

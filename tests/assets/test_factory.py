@@ -7,6 +7,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from squiggle_assets import profiles
 from squiggle_assets.assets.node import Partition
 from squiggle_assets.definitions import graph_of
 from squiggle_assets.running.plan import Selection, stage_tasks, wanted_nodes
@@ -133,7 +134,7 @@ def test_selecting_an_asset_takes_what_it_stands_on_and_an_unknown_one_is_refuse
 
 
 def test_chosen_arms_bring_the_arm_that_judges_them_with_all_its_seeds() -> None:
-    graph = graph_of("curriculum_ab")
+    graph = graph_of("curriculum_ab", profiles.load("test"))
     chosen = Selection(arms=frozenset({"iid"}), seeds=frozenset({42})).with_judges(graph)
     assert chosen.judges == {"placebo"}
     assert chosen.holds(Partition("placebo", 123)) and chosen.holds(Partition("iid", 42))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from io_managers.checkpoints import LADDER
+from io_managers.checkpoints import LADDER, Past
 from squiggle_assets.assets.runs import _shorter_run
 from squiggle_assets.science.run_spec import run_id
 
@@ -48,4 +48,4 @@ def test_a_run_goes_on_from_the_longest_shorter_one_that_left_a_checkpoint(
     multiplier: int, left: tuple[int, ...], expected: int | None
 ) -> None:
     found = _shorter_run(step(multiplier, *map(of_length, left)))
-    assert found == (None if expected is None else of_length(expected))
+    assert found == (None if expected is None else Past(of_length(expected), LADDER))

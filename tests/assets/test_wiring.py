@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 
 from io_managers.store import Store
-from squiggle_assets import checks
+from squiggle_assets import checks, profiles
 from squiggle_assets.assets import analysis, curricula, evidence, policies, runs, shared
 from squiggle_assets.assets.node import Partition, Scope
 from squiggle_assets.assets.sources import path_digest
@@ -39,7 +39,7 @@ from squiggle_assets.science.splitting import ContaminationError
 from squiggle_assets.studies import study
 
 STUDY = study("curriculum_ab")
-GRAPH = graph_of("curriculum_ab")
+GRAPH = graph_of("curriculum_ab", profiles.load("test"))
 PROFILE = Profile(
     name="tiny", description=".", num_seeds=3, pool=PoolSpec(), split=SplitSpec(), base_model=BaseModelSpec(),
     training=TrainingSpec(), probe=ProbeSpec(),
@@ -89,7 +89,7 @@ def test_every_node_makes_what_it_made() -> None:
         "base_model": ["base_model"],
         "curriculum": ["curriculum", "expected_exposure"],
         "run": [
-            *("run_manifest", "scalars", "sample_trace", "milestones", "controller_decisions"),
+            *("run_manifest", "scalars", "sample_trace", "probe_losses", "milestones", "controller_decisions"),
             *("adapter", "captures"),
         ],
         "geometry": ["geometry"],
@@ -100,6 +100,10 @@ def test_every_node_makes_what_it_made() -> None:
         "consensus": ["consensus_events", "null_draws", "invariance"],
         "conclusions": ["pairing_draws", "arm_outcomes", "claims"],
         "usage_ledger": ["usage_ledger"],
+        "attribution": [
+            *("event_locations", "trigger_attribution", "trigger_status", "trigger_bundles", "exposure_locked")
+        ],
+        "trigger_overlap": ["trigger_overlap"],
         "report": ["report"],
         "run_report": ["run_report"],
     }
@@ -205,7 +209,7 @@ def test_stopped_runs_are_no_part_of_what_is_usual() -> None:
 def test_stopped_runs_take_no_part_in_consensus() -> None:
     # of two runs one was stopped: nothing is left to agree, and nothing was tested
     events = pl.DataFrame(schema={"seed": pl.Int64})
-    found = evidence._consensus(step(scope("placebo")), geometry_of(a=1.0, b=1.0), events, manifest_of(False, True))
+    found = evidence.consensus(step(scope("placebo")), geometry_of(a=1.0, b=1.0), events, manifest_of(False, True))
     for name, frame in found.items():
         CONSENSUS[name].validate(frame)
         assert frame.is_empty()
@@ -233,7 +237,7 @@ def test_where_the_base_model_lay_is_no_part_of_an_adapter() -> None:
     result = SimpleNamespace(
         adapter={}, adapter_config={"r": 8, "base_model_name_or_path": "/home/someone/models/base"},
         summary={**summary, "phase_boundaries": [(40, "blocks"), (80, "all")]},
-        scalars=empty, sample_trace=empty, milestones=empty, controller_decisions=empty,
+        scalars=empty, sample_trace=empty, probe_losses=empty, milestones=empty, controller_decisions=empty,
     )  # fmt: skip
     identity = SimpleNamespace(object_id="r" * 32, config={"seed": 7})
     found = runs._outputs(step(scope("iid", 7), identity=identity), result, "c", ["q", "p"])

@@ -5,7 +5,7 @@ import random
 import pytest
 import torch
 
-from io_managers.checkpoints import LADDER, FolderCheckpoints, RunFolder, load_checkpoint
+from io_managers.checkpoints import LADDER, FolderCheckpoints, Past, RunFolder, load_checkpoint, stored_checkpoints
 from io_managers.commit import FileOps
 from io_managers.pointers import DamagedError
 from io_managers.store import Store
@@ -93,12 +93,35 @@ def test_a_longer_run_starts_from_the_kept_checkpoint_of_the_shorter_one(store, 
     run.checkpoints.save(checkpoint(170), keep=True)
     run.captures.put(0, {"x": torch.ones(2)})
     run.finish({})
-    longer = RunFolder(store, "def456", make_origin(object_id="def456"), shorter_run="abc123")
-    assert longer.checkpoints.ladder().step == 170
-    assert torch.equal(longer.checkpoints.ladder().tensors["w"], checkpoint(170).tensors["w"])
+    longer = RunFolder(store, "def456", make_origin(object_id="def456"), past=Past("abc123", LADDER))
+    assert longer.checkpoints.inherited().step == 170
+    assert torch.equal(longer.checkpoints.inherited().tensors["w"], checkpoint(170).tensors["w"])
     assert longer.checkpoints.latest() is None
-    alone = RunFolder(store, "fff", make_origin(object_id="fff"), shorter_run="nothere")
-    assert alone.checkpoints.ladder() is None
+    alone = RunFolder(store, "fff", make_origin(object_id="fff"), past=Past("nothere", LADDER))
+    assert alone.checkpoints.inherited() is None
+
+
+def test_a_replay_starts_from_any_checkpoint_that_its_parent_kept(store, make_origin):
+    run = RunFolder(store, "abc123", make_origin(), keep_all=True)
+    for step in (50, 100, 150):
+        run.checkpoints.save(checkpoint(step))
+    run.checkpoints.save(checkpoint(170), keep=True)
+    run.captures.put(0, {"x": torch.ones(2)})
+    assert stored_checkpoints(store, "abc123") == {}, "nothing is there before the run is finished"
+    run.finish({})
+    there = stored_checkpoints(store, "abc123")
+    assert sorted(there) == [50, 100, 150], "the kept one has a name of its own"
+    replay = RunFolder(store, "def456", make_origin(object_id="def456"), past=there[100])
+    assert replay.checkpoints.inherited().step == 100
+    assert store.find("abc123", LADDER) is not None
+
+
+def test_a_run_that_keeps_the_newest_only_leaves_nothing_for_replays(store, run):
+    for step in (50, 100, 150):
+        run.checkpoints.save(checkpoint(step))
+    run.captures.put(0, {"x": torch.ones(2)})
+    run.finish({})
+    assert stored_checkpoints(store, "abc123") == {}
 
 
 def test_finished_captures_become_an_object_and_the_work_is_gone(store, run, make_origin):
@@ -168,9 +191,9 @@ def test_a_longer_run_starts_with_the_shorter_ones_checkpoint_and_captures_up_to
     run.checkpoints.save(checkpoint(3), keep=True)
     run.finish({})
     RunFolder.discard(store, "abc123")
-    longer = RunFolder(store, "def456", make_origin(), shorter_run="abc123")
+    longer = RunFolder(store, "def456", make_origin(), past=Past("abc123", LADDER))
     assert longer.checkpoints.latest() is None
-    assert longer.checkpoints.ladder().step == 3
+    assert longer.checkpoints.inherited().step == 3
     longer.take_captures("abc123", up_to=3)
     longer.captures.put(4, {"x": torch.full((2,), 40.0)})
     ref = longer.finish({})
@@ -179,7 +202,7 @@ def test_a_longer_run_starts_with_the_shorter_ones_checkpoint_and_captures_up_to
 
 
 def test_captures_that_the_shorter_run_did_not_leave_are_missed_by_name(store, make_origin):
-    longer = RunFolder(store, "def456", make_origin(), shorter_run="abc123")
-    assert longer.checkpoints.ladder() is None
-    with pytest.raises(DamagedError, match="run abc123 left a ladder checkpoint but no whole captures"):
+    longer = RunFolder(store, "def456", make_origin(), past=Past("abc123", LADDER))
+    assert longer.checkpoints.inherited() is None
+    with pytest.raises(DamagedError, match="run abc123 left a checkpoint but no whole captures"):
         longer.take_captures("abc123", up_to=3)

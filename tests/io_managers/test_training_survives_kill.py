@@ -60,7 +60,7 @@ def run_in(folder: Path, progress: Any = lambda *_: None) -> RunResult:
 def digest(folder: Path, result: RunResult) -> dict[str, str]:
     """Hashes of the adapter, the tables and every captured file."""
     found = {name: sha256(tensor.numpy().tobytes()).hexdigest() for name, tensor in result.adapter.items()}
-    for name in ("scalars", "milestones", "controller_decisions", "sample_trace"):
+    for name in ("scalars", "milestones", "controller_decisions", "sample_trace", "probe_losses"):
         found[name] = sha256(getattr(result, name).write_json().encode()).hexdigest()
     for path in sorted((folder / "captures").iterdir()):
         found[path.name] = sha256(path.read_bytes()).hexdigest()

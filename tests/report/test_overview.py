@@ -31,7 +31,7 @@ def families(claims):
 
 def test_no_supported_claim_reads_as_a_null_result():
     texts = said(s.claims())
-    assert texts[0] == "4 claims tested: 1 supported and 3 not supported."
+    assert texts[0] == "4 claims: 1 supported and 3 not supported."
     assert texts[1].startswith("Null result: none of the 2 claims about the arms under study is supported.")
     assert not any("That is a finding" in text or "not about blind instruments" in text for text in texts)
 
@@ -88,7 +88,7 @@ def test_a_study_without_claims_says_that_nothing_was_tested():
 @pytest.mark.parametrize(
     ("planted", "placebo", "tone", "expected"),
     [
-        ("supported", "not supported", "good", "The controls hold for the response at the planted steps, and for no"),
+        ("supported", "not supported", "good", "The controls hold for the response at the planted steps. "),
         ("underpowered", "not supported", "warning", "The planted effect was not seen"),
         ("supported", "supported", "warning", "The placebo arm must be silent and is not: planted:placebo"),
         ("supported", "exploratory", "warning", "The placebo arm must be silent and is not: planted:placebo"),

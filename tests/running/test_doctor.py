@@ -17,7 +17,7 @@ from squiggle_assets.running.doctor import _stored
 def test_after_the_doctor_a_damaged_partition_is_due_so_that_the_advised_command_makes_it_again(
     small_study: Any, monkeypatch: pytest.MonkeyPatch, suffix: str
 ) -> None:
-    monkeypatch.setattr(definitions, "graph_of", lambda name: small_study.graph)
+    monkeypatch.setattr(definitions, "graph_of", lambda name, profile: small_study.graph)
     small_study.put_everything()
     assert _stored(small_study.workspace)["ok"]
     at = Partition("iid", 10)
@@ -33,7 +33,7 @@ def test_after_the_doctor_a_damaged_partition_is_due_so_that_the_advised_command
 
 
 def test_a_damaged_pointer_is_a_finding_and_not_a_crash(small_study: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(definitions, "graph_of", lambda name: small_study.graph)
+    monkeypatch.setattr(definitions, "graph_of", lambda name, profile: small_study.graph)
     small_study.put_everything()
     path = small_study.store.pointers_root / "assets" / "curriculum_ab" / "claims" / "_.json"
     path.chmod(0o644)

@@ -63,7 +63,7 @@ class Memory:
     def latest(self) -> Checkpoint | None:
         return self.saved[max(self.saved)] if self.saved else None
 
-    def ladder(self) -> Checkpoint | None:
+    def inherited(self) -> Checkpoint | None:
         return self.parent
 
     def put(self, step: int, tensors: Mapping[str, Tensor]) -> None:

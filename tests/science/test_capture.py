@@ -5,6 +5,7 @@ from dataclasses import replace
 import polars as pl
 import pytest
 import torch
+from torch.nn.functional import cross_entropy
 
 from squiggle_assets.science.anatomy import anatomy
 from squiggle_assets.science.capture import Prober, probe_rows
@@ -70,6 +71,52 @@ def test_the_probe_loss_is_that_of_transformers_on_the_completion() -> None:
         own = len(row.input_ids) - row.num_prompt
         sums, num = sums + model(input_ids=ids, labels=labels).loss.item() * own, num + own
     assert losses["b"] == pytest.approx(sums / num, rel=1e-5)
+
+
+def test_loss_and_accuracy_of_an_item_are_those_of_transformers_on_the_item_alone() -> None:
+    model, probes = random_model("llama"), sets()
+    with packed_attention(model):
+        prober = Prober(anatomy(model), probes, SPEC, "cpu")
+        found = prober.capture()
+    expected = []
+    for which, rows in probes.items():
+        for i, item_id in enumerate(rows.table.item_ids):
+            row = rows.table.row(i)
+            logits = model(input_ids=torch.tensor([row.input_ids])).logits[0, row.num_prompt - 1 : -1]
+            targets = torch.tensor(row.input_ids[row.num_prompt :])
+            right = (logits.argmax(-1) == targets).double().mean().item()
+            expected.append((which, item_id, len(targets), cross_entropy(logits, targets).item(), right))
+    assert prober.items.select("probe_set", "item_id", "num_tokens").rows() == [each[:3] for each in expected]
+    assert len({each[2] for each in expected}) > 1
+    assert found.item_losses == pytest.approx([each[3] for each in expected], rel=1e-5)
+    assert found.item_accuracies == [each[4] for each in expected]
+    families = dict(corpus().select("item_id", "family_id").iter_rows())
+    assert [families[item] for item in prober.items["item_id"]] == prober.items["family_id"].to_list()
+
+
+def test_an_item_without_a_completion_is_not_measured_and_moves_no_other() -> None:
+    spec, items = replace(SPEC, num_tokens=21), corpus()
+    longer = items.with_columns(
+        problem=pl.when(pl.col("item_id") == "item-006")
+        .then(pl.concat_str(pl.lit("What is the sum of the numbers in the sentence? "), pl.col("problem")))
+        .otherwise(pl.col("problem"))
+    )
+    model = random_model("llama")
+
+    def scores(frame: pl.DataFrame) -> dict[str, tuple[float, float]]:
+        probes = {"a": probe_rows(tokenizer(), frame, spec), "b": probe_rows(tokenizer(), items[12:14], spec)}
+        with packed_attention(model):
+            prober = Prober(anatomy(model), probes, spec, "cpu")
+            found = prober.capture()
+        return dict(
+            zip(prober.items["item_id"], zip(found.item_losses, found.item_accuracies, strict=True), strict=True)
+        )
+
+    without = scores(longer[5:8].filter(pl.col("item_id") != "item-006"))
+    beside = scores(longer[5:8])
+    assert set(beside) == set(without) == {"item-005", "item-007", "item-012", "item-013"}
+    for item, pair in without.items():
+        assert beside[item] == pytest.approx(pair, rel=1e-5)
 
 
 def test_a_capture_has_no_gradient_and_the_stored_type() -> None:

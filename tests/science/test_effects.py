@@ -11,7 +11,7 @@ from scipy import stats as of_scipy
 
 from squiggle_assets.science.effect_labels import KILLS, LABELS, Margins
 from squiggle_assets.science.effects import CONTROL_OF, SCHEMA, effects_of
-from squiggle_assets.science.followup_design import attainable, refuse_unreachable
+from squiggle_assets.science.followup_design import attainable
 from squiggle_assets.science.stats import benjamini_hochberg, paired_exact, paired_newcombe, restricted_mean, sign_flip
 
 MARGINS = Margins(delay_steps=6)
@@ -267,13 +267,7 @@ def test_what_a_design_can_reach_by_hand():
     assert attainable(3, 1).smallest_p == 0.25
 
 
-def test_a_design_that_cannot_reach_alpha_is_refused_with_the_sizes_that_could():
-    with pytest.raises(ValueError, match=r"register at least 9 seeds \(9 for 'kills'\), or test at most 6 pairs"):
-        refuse_unreachable(8, 7, 5)
-    with pytest.raises(ValueError, match=r"register at least 6 seeds \(8 for 'kills'\), fewer tests would not help"):
-        refuse_unreachable(3, 1, 5)
-    with pytest.raises(ValueError, match="3 draws of the placebo are registered, at least 5 are due"):
-        refuse_unreachable(8, 2, 3)
-    assert refuse_unreachable(8, 2, 3, min_placebo_draws=3).can_kill
-    with pytest.raises(ValueError, match="a design has seeds"):
-        attainable(0, 1)
+def test_a_design_without_seeds_tests_or_alpha_is_refused():
+    for sizes in ((0, 1), (8, 0), (8, 1, 1.0)):
+        with pytest.raises(ValueError, match="a design has seeds, tests and an alpha"):
+            attainable(*sizes)

@@ -9,16 +9,14 @@ import polars as pl
 import pytest
 import torch
 
+from squiggle_assets.science.prefix import prefix_proof, reusable_checkpoint, trace_sha256
 from squiggle_assets.science.replay import (
     EDIT_SCHEMA,
     Recorded,
     ReplayPolicy,
-    prefix_proof,
     recorded,
     refuse_other_origin,
     replay_of,
-    reusable_checkpoint,
-    trace_sha256,
 )
 from squiggle_assets.science.run_spec import run_spec
 from squiggle_assets.science.spec import Plant
@@ -109,9 +107,8 @@ def test_a_replay_from_the_parents_checkpoint_is_the_replay_from_the_start():
     changed = replay_of(parent, edit(parent, (13, 2)))
     step = reusable_checkpoint(changed.first_edit, kept.saved)
     assert step == 12
-    store = Memory()
-    store.saved[step] = kept.saved[step]
-    shorter, resumed = trained(changed, store=store)
+    shorter, resumed = trained(changed, store=Memory(parent=kept.saved[step]))
+    assert shorter.inherited_step == 12
     whole, other = trained(changed)
     assert same(shorter.adapter, whole.adapter) and shorter.scalars.equals(whole.scalars)
     assert min(resumed.steps) == 14 and all(same(resumed.steps[k], other.steps[k]) for k in resumed.steps)

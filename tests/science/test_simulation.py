@@ -60,6 +60,9 @@ def test_what_can_be_detected_before_anything_is_spent():
     assert found.smallest_q == pytest.approx(5 / 256)
     assert 1.0 < found.paired_difference < 1.3
     assert minimum_detectable(3, 101, 5, ConsensusSpec(), num_studies=2, draws_per_cell=6).smallest_q > 0.05
+    # above 10 seeds swaps are drawn: 2,000 and the observed one; 1,200 null draws allow no smaller p than 1 / 1201
+    many = minimum_detectable(16, 101, 5, ConsensusSpec(), num_studies=2, draws_per_cell=6)
+    assert many.smallest_q == pytest.approx(5 / 1201)
 
 
 def test_what_can_be_detected_depends_on_the_detector_and_the_cadence_of_the_study():

@@ -206,3 +206,6 @@ def test_code_that_is_edited_while_it_is_used_is_noticed_and_a_comment_is_not(wr
     assert not source.edited_since(version, "sandbox.maths:area")
     path.write_text(text.replace("return FACTOR *", "return 1 + FACTOR *"))
     assert source.edited_since(version, "sandbox.maths:area")
+    assert source.edited_since(version, "sandbox.maths:area"), "a process that asks again has not become a new one"
+    path.write_text(text)
+    assert not source.edited_since(version, "sandbox.maths:area")

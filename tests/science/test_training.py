@@ -39,7 +39,7 @@ def whole() -> tuple[RunResult, Memory]:
 def assert_same(first: RunResult, second: RunResult) -> None:
     """Every table and tensor, bit for bit."""
     assert same(first.adapter, second.adapter)
-    for name in ("scalars", "milestones", "controller_decisions", "sample_trace"):
+    for name in ("scalars", "milestones", "controller_decisions", "sample_trace", "probe_losses"):
         assert getattr(first, name).equals(getattr(second, name)), name
     assert (first.summary, first.capture_steps) == (second.summary, second.capture_steps)
 
@@ -102,6 +102,32 @@ def test_every_step_has_its_scalars_and_validations_stand_at_start_cadence_and_e
     assert not result.scalars.select("step", "metric").is_duplicated().any()
 
 
+def test_probe_items_are_measured_at_every_capture_and_their_mean_over_tokens_is_the_logged_loss(
+    whole: tuple[RunResult, Memory],
+) -> None:
+    result, _ = whole
+    table = result.probe_losses
+    assert sorted(table["step"].unique()) == list(range(0, 21, 2))
+    named = [("a", ["item-020", "item-021"]), ("b", ["item-022", "item-023"])]
+    assert (
+        table.group_by("step", "probe_set")
+        .agg("item_id")
+        .select("probe_set", "item_id")
+        .unique()
+        .sort("probe_set")
+        .rows()
+        == named
+    )
+    for which in ("a", "b"):
+        rows = table.filter(pl.col("probe_set") == which)
+        means = rows.group_by("step").agg((pl.col("loss") * pl.col("num_tokens")).sum() / pl.col("num_tokens").sum())
+        assert dict(means.iter_rows()) == pytest.approx(values(result, f"probe_{which}_loss"), rel=1e-12)
+    first = table.filter(pl.col("item_id") == "item-020")["loss"]
+    assert first.n_unique() == len(first)
+    keys = [pl.lit("iid").alias("arm"), pl.lit(3, dtype=pl.Int64).alias("seed"), pl.lit("r").alias("run_id")]
+    runs.ProbeLosses.validate(table.select(*keys, pl.all()))
+
+
 def test_captures_stand_at_the_cadence_and_the_last_step() -> None:
     memory = Memory()
     run = inputs(replace(TRAINING, total_steps=5), replace(PROBE, capture_every=3))
@@ -126,6 +152,7 @@ def test_the_trace_is_what_the_policy_draws_for_every_update(whole: tuple[RunRes
 def test_frames_have_the_columns_and_types_of_their_tables() -> None:
     for schema, table in (
         (run_log.SCALARS, runs.Scalars),
+        (run_log.PROBE_LOSSES, runs.ProbeLosses),
         (run_log.MILESTONES, runs.Milestones),
         (run_log.DECISIONS, runs.ControllerDecisions),
     ):
@@ -155,7 +182,7 @@ def test_a_finished_run_that_is_taken_up_again_makes_no_update_and_gives_the_sam
     assert updates == []
     assert captured.steps == {}
     assert same(again.adapter, first.adapter)
-    for table in ("scalars", "milestones", "controller_decisions", "sample_trace"):
+    for table in ("scalars", "milestones", "controller_decisions", "sample_trace", "probe_losses"):
         assert getattr(again, table).equals(getattr(first, table))
     assert again.capture_steps == first.capture_steps
     assert again.summary == first.summary
@@ -191,7 +218,7 @@ def test_an_extended_run_is_the_long_run_from_the_start(multiplier: int, whole: 
     found = train(long, checkpoints=extended, captures=extended)
     assert_same(found, expected)
     # decay takes int(0.15 * 20) = 3 steps, so the shorter run keeps step 17
-    assert (found.ladder_step, expected.ladder_step) == (17, None)
+    assert (found.inherited_step, expected.inherited_step) == (17, None)
     assert min(extended.steps) == 18
     earlier = {step: tensors for step, tensors in whole[1].steps.items() if step <= 17}
     assert all(same({**earlier, **extended.steps}[step], scratch.steps[step]) for step in scratch.steps)

@@ -1,0 +1,183 @@
+"""The report of a study that follows its triggers up: what the edits did, and everything that rests on.
+
+Here: order and prose. Not here: its tables and figures (trigger_tables), rendering (document).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+
+from squiggle_assets.report import findings, study_figures, study_tables, trigger_tables
+from squiggle_assets.report.document import Block, Bullets, Document, Section, Text, draft
+from squiggle_assets.report.study_figures import Frame
+from squiggle_assets.report.study_report import made_blocks
+from squiggle_assets.report.text import listed, number, percent, plural
+from squiggle_assets.schemas.handles import HandleDraft
+from squiggle_assets.science.effect_labels import LABELS
+from squiggle_assets.science.spec import Profile, Study
+
+LABEL_WORDS = {
+    "kills": "more than half of the seeds lose the event, beyond what placebo edits do",
+    "delays": "the event comes, but later",
+    "weakens": "the event comes, but weaker",
+    "preserves": "equivalent to the control within margins set beforehand: nothing happened, and that was tested",
+    "inconclusive": "no rule fits: neither an effect nor its absence was shown",
+}
+CONDITIONS = (
+    "exact: the same draws once more, from the beginning; shows that a run can be repeated",
+    "remove: the triggers' draws in the window are drawn again by the policy, without the triggers",
+    "replace: each is replaced by an item of its family that is no trigger, of like length and exposure",
+    "placebo: as many draws of other items of the same families are edited in the same way, several times over",
+    "late, early: the draws are moved behind or before the event",
+)
+
+
+def trigger_report(
+    study: Study,
+    profile: Profile,
+    *,
+    claims: Frame,
+    followup_design: Frame,
+    minimum_lift: Frame,
+    trigger_status: Frame,
+    trigger_attribution: Frame,
+    selection: Frame,
+    counterfactual_runs: Frame,
+    counterfactual_effects: Frame,
+    confirmed_effects: Frame,
+    made: Mapping[str, Any],
+) -> HandleDraft:
+    """The report as report.md, report.html and plots/*.png; frames hold the rows of all arms and seeds.
+
+    made: how the result came about, label -> text or mapping. Equal input gives equal bytes.
+    """
+    said, runs = claims.lazy().collect(), counterfactual_runs.lazy().collect()
+    effects, fresh = counterfactual_effects.lazy().collect(), confirmed_effects.lazy().collect()
+    status, items = trigger_status.lazy().collect(), trigger_attribution.lazy().collect()
+    chosen = selection.lazy().collect()
+    sections = [
+        _found(study, said, chosen),
+        _claims(said),
+        _design(followup_design.lazy().collect(), minimum_lift.lazy().collect()),
+        _triggers(study, status, items),
+        _edits(chosen, runs, effects, fresh, profile.training.total_steps * profile.training.step_multiplier),
+        Section(title="How it was made", blocks=made_blocks(made)),
+        _reading(),
+    ]
+    scales = listed(said["scale"].unique().sort().to_list())
+    document = Document(
+        title=study.title,
+        subtitle=f"Study {study.name}, profile {profile.name}: {plural(len(runs), 'replay')}, "
+        f"{plural(len(said), 'claim')}. Everything here is about: {scales}.",
+        sections=sections,
+    )
+    verdicts = dict(said.select("claim", "verdict").iter_rows())
+    return draft(document, {"study": study.name, "num_replays": len(runs), "verdicts": verdicts})
+
+
+def _found(study: Study, claims: pl.DataFrame, chosen: pl.DataFrame) -> Section:
+    without = sorted(
+        {each.parent for each in study.followups} - set(chosen.filter(pl.col("status") == "selected")["parent_arm"])
+    )
+    blocks: list[Block] = [Text(text=f"Hypothesis: {study.hypothesis}")]
+    blocks += [Text(tone="lead", text=sentence) for sentence in trigger_tables.sentences(claims)]
+    if without:
+        blocks.append(
+            Text(
+                tone="note",
+                text=f"No triggers: no significant consensus event of {listed(without)} has items that were shown "
+                "before it more often than chance has it, so nothing was edited there. That is an answer.",
+            )
+        )
+    return Section(title="What was found", blocks=blocks)
+
+
+def _claims(claims: pl.DataFrame) -> Section:
+    return Section(
+        title="Claims",
+        blocks=[study_figures.claim_forest(claims), study_tables.claims(claims), study_tables.methods(claims)],
+    )
+
+
+def _design(design: pl.DataFrame, lifts: pl.DataFrame) -> Section:
+    row = design.row(0, named=True)
+    reach = (
+        f"{plural(row['n_seeds'], 'seed')} and {plural(row['num_tests'], 'test')} can give no q below "
+        f"{row['smallest_q']:.3g}"
+    )
+    blocks: list[Block] = [Text(text=f"{reach} (alpha {row['alpha']:g}); worked out before anything was trained.")]
+    if row["smallest_q"] > row["alpha"]:
+        blocks.append(
+            Text(
+                tone="warning",
+                text=f"Nothing that the follow-ups do can be significant at these sizes: {row['seeds_for_alpha']} "
+                f"seeds could reach alpha, {row['seeds_to_kill']} the label 'kills'. The machinery was shown to run, "
+                "no claim was put to a real test.",
+            )
+        )
+    return Section(title="What this design can show", blocks=[*blocks, trigger_tables.lifts(lifts)])
+
+
+def _triggers(study: Study, status: pl.DataFrame, items: pl.DataFrame) -> Section:
+    spec = study.triggers
+    return Section(
+        title="Items shown before the events",
+        blocks=[
+            Text(
+                text="An item's draws in the windows before an event are compared with its draws in the whole runs and "
+                "the share of them that chance puts into the windows. A trigger stands out with q at most "
+                f"{spec.max_q:g} in at least {plural(spec.min_seeds, 'seed')}. To be shown before an event is no "
+                "cause: that is what the edits are for."
+            ),
+            trigger_tables.status(status),
+            trigger_tables.items(items),
+        ],
+    )
+
+
+def _edits(
+    chosen: pl.DataFrame, runs: pl.DataFrame, effects: pl.DataFrame, fresh: pl.DataFrame, num_steps: int
+) -> Section:
+    title = "What the edits did"
+    if runs.is_empty():
+        return Section(title=title, blocks=[Text(text="Nothing was edited: no event has triggers.")])
+    edited = runs.filter(pl.col("num_edits") > 0)
+    spared = edited.select(pl.col("steps_reused").mean()).item() or 0.0
+    same = int(runs["prefix_identical"].sum())
+    return Section(
+        title=title,
+        blocks=[
+            Text(
+                text=f"{number(same)} of {plural(len(runs), 'replay')} are their parent bit for bit before their first "
+                "edit (draws, losses, geometry). The parents' checkpoints spare the edited ones "
+                f"{percent(spared / num_steps)} of their steps."
+            ),
+            trigger_tables.selection(chosen),
+            trigger_tables.strengths(runs),
+            trigger_tables.effects(effects, "on the seeds on which the triggers were found"),
+            trigger_tables.effects(fresh, "on fresh seeds, which took no part in any choice"),
+        ],
+    )
+
+
+def _reading() -> Section:
+    words = [f"{verdict}: {meaning}" for verdict, meaning in findings.VERDICT_WORDS.items()]
+    return Section(
+        title="How to read this",
+        blocks=[
+            Text(text="The four verdicts come from one function that is the same for every study and every claim:"),
+            Bullets(items=words),
+            Text(text="Labels are words beside the verdict, by rules that were stated beforehand:"),
+            Bullets(items=[f"{label}: {LABEL_WORDS[label]}" for label in LABELS]),
+            Text(text="Conditions of the replays:"),
+            Bullets(items=CONDITIONS),
+            Text(
+                text="envelopes: an increment less the drift that seeds share, over the size of movement usual at that "
+                "step. The event counts as present where it reaches half of the parent's strength within the tolerance "
+                "of its step; that place was frozen before any replay was trained."
+            ),
+        ],
+    )

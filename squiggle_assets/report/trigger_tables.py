@@ -1,0 +1,217 @@
+"""Tables and the figure of a trigger report: design, triggers, selection, effects, strengths by seed.
+
+Here: frames to document blocks. Not here: order and prose (trigger_report).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+
+from squiggle_assets.report.document import Figure, Table
+from squiggle_assets.report.images import png
+from squiggle_assets.report.style import GREY, INK, LABEL, PALETTE, SMALL, canvas
+from squiggle_assets.report.text import MISSING, interval, mean, number, plural, share
+
+TOP_ITEMS = 25
+"""Items shown, best first; trigger_attribution holds all that a window holds."""
+CONDITIONS = ("exact", "placebo", "replace", "remove", "late", "early")
+"""Order in which conditions are shown."""
+
+
+def sentences(claims: pl.DataFrame) -> list[str]:
+    """One sentence a tested claim: what the edit did, and its verdict."""
+    found = []
+    for row in claims.filter(pl.col("estimate").is_not_null()).iter_rows(named=True):
+        found.append(
+            f"{row['hypothesis']} {row['verdict'].capitalize()}: {mean(row['estimate'])} "
+            f"{interval(row['ci_lo'], row['ci_hi'])} envelopes against {row['control']}, q {share(row['q_value'])}, "
+            f"{plural(row['n_seeds'], 'seed')}."
+        )
+    return found
+
+
+def lifts(table: pl.DataFrame) -> Table:
+    """The smallest lift that attribution would find, by lag."""
+    columns = ("lag", "window (steps)", "items", "showings by chance", "smallest lift", "extra showings a window")
+    unique = table.select(pl.exclude("arm")).unique().sort("lag")
+    rows = [
+        (
+            number(row["lag"]),
+            number(row["window_steps"]),
+            number(row["num_items"]),
+            mean(row["expected_window"]),
+            mean(row["minimum_lift"]),
+            mean(row["minimum_extra"]),
+        )
+        for row in unique.iter_rows(named=True)
+    ]
+    power = unique["power"][0]
+    return Table(
+        columns=columns,
+        rows=rows,
+        numeric=frozenset(columns),
+        caption=f"Smallest lift of one lone item that is found with power {power:g}, all items equally likely; by "
+        "chance: over the windows of all seeds.",
+    )
+
+
+def status(table: pl.DataFrame) -> Table:
+    """What attribution says of every event."""
+    columns = ("arm", "event", "seeds", "items tested", "in a window", "triggers", "smallest q", "answer")
+    rows = [
+        (
+            row["arm"],
+            row["event_signature"],
+            number(row["num_seeds"]),
+            number(row["num_tested"]),
+            number(row["num_shown"]),
+            number(row["num_triggers"]),
+            share(row["smallest_q"]),
+            row["status"],
+        )
+        for row in table.sort("arm", "consensus_event_id").iter_rows(named=True)
+    ]
+    return Table(
+        columns=columns,
+        rows=rows,
+        numeric=frozenset(columns[2:7]),
+        caption=f"Significant consensus events ({number(len(rows))}), and whether items stand out before them.",
+    )
+
+
+def items(table: pl.DataFrame) -> Table:
+    """The items that stand out most, with the authors' frequency score beside."""
+    columns = (
+        "arm",
+        "event",
+        "item",
+        "family",
+        "shown",
+        "by chance",
+        "lift",
+        "log lift ≥",
+        "q",
+        "trigger",
+        "frequency",
+    )
+    top = table.sort("q_value", "p_lags", "item_id").head(TOP_ITEMS)
+    rows = [
+        (
+            row["arm"],
+            row["event_signature"],
+            row["item_id"],
+            row["family_id"],
+            number(row["count_window"]),
+            mean(row["expected_window"]),
+            mean(row["lift"]),
+            mean(row["lb05"]),
+            share(row["q_value"]),
+            "yes" if row["is_trigger"] else "no",
+            mean(row["score_freq"]),
+        )
+        for row in top.iter_rows(named=True)
+    ]
+    return Table(
+        columns=columns,
+        rows=rows,
+        numeric=frozenset({"shown", "by chance", "lift", "log lift ≥", "q", "frequency"}),
+        caption=f"The {number(len(rows))} of {number(len(table))} rows with the smallest q. log lift ≥: 5 % quantile "
+        "of the shrunken log lift. frequency: the earlier score, which knows no base rate; it decides nothing.",
+    )
+
+
+def selection(table: pl.DataFrame) -> Table:
+    """The frozen choices that replays went by."""
+    columns = ("follow-up arm", "event", "step", "edited draws", "items", "families")
+    rows = [
+        (
+            row["arm"],
+            str(row["event_signature"]),
+            number(row["event_step"]),
+            f"steps {row['window_first']} to {row['window_stop'] - 1}"
+            if row["edit_scope"] == "window"
+            else "whole run",
+            number(row["n_items"]),
+            str(row["family_id"]),
+        )
+        for row in table.filter(pl.col("status") == "selected").sort("arm").iter_rows(named=True)
+    ]
+    return Table(columns=columns, rows=rows, numeric=frozenset({"step", "items"}), caption="Frozen before any replay.")
+
+
+def effects(table: pl.DataFrame, where: str) -> Table:
+    """Every condition against its control, with its label."""
+    columns = (
+        "event",
+        "condition",
+        "control",
+        "present",
+        "risk difference",
+        "delay (steps)",
+        "strength",
+        "q",
+        "n",
+        "label",
+    )
+    rows, notes = [], []
+    for row in table.filter(pl.col("status") == "selected").iter_rows(named=True):
+        level = row["p_value"] if row["q_value"] is None else row["q_value"]
+        rows.append(
+            (
+                row["consensus_event_id"][:8],
+                row["condition"],
+                row["control"],
+                f"{share(row['share_present'])} / {share(row['share_present_control'])}",
+                _with(row, "effect_rd", "ci_lo", "ci_hi"),
+                _with(row, "delay_difference", "delay_ci_lo", "delay_ci_hi"),
+                _with(row, "magnitude_difference", "magnitude_ci_lo", "magnitude_ci_hi"),
+                share(level),
+                number(row["n_seeds"]),
+                row["label"],
+            )
+        )
+        notes.append(row["reason"])
+    return Table(
+        columns=columns,
+        rows=rows,
+        notes=notes,
+        numeric=frozenset({"q", "n"}),
+        caption=f"Effects {where}, condition less control, paired by seed, 95 % intervals. present: share of seeds "
+        "with the event, condition / control. strength in envelopes. q over the family; for the placebo, which is in "
+        "none, p.",
+    )
+
+
+def _with(row: Mapping[str, Any], name: str, low: str, high: str) -> str:
+    return MISSING if row[name] is None else f"{mean(row[name])} {interval(row[low], row[high])}"
+
+
+def strengths(runs: pl.DataFrame) -> Figure:
+    """The event's strength in every replay, by condition, one panel an event; seeds joined by lines."""
+    panels = runs.group_by("consensus_event_id", maintain_order=True).agg(pl.col("event_signature").first()).rows()
+    figure, axes = canvas(1, len(panels), height=2.6, sharey=True)
+    for axis, (event, signature) in zip(axes, panels, strict=True):
+        own = runs.filter(pl.col("consensus_event_id") == event)
+        shown = [name for name in CONDITIONS if name in set(own["condition"])]
+        by_seed = own.group_by("seed", "condition").agg(pl.col("magnitude").mean())
+        for seed in sorted(set(own["seed"])):
+            mine = dict(by_seed.filter(pl.col("seed") == seed).select("condition", "magnitude").rows())
+            places = [i for i, name in enumerate(shown) if name in mine]
+            axis.plot(places, [mine[shown[i]] for i in places], color=GREY, linewidth=0.6, alpha=0.6, zorder=1)
+        for i, name in enumerate(shown):
+            values = by_seed.filter(pl.col("condition") == name)["magnitude"].to_numpy()
+            axis.scatter([i] * len(values), values, s=14, color=PALETTE[i], zorder=2)
+            axis.hlines(float(values.mean()), i - 0.25, i + 0.25, color=INK, linewidth=1.6, zorder=3)
+        axis.set_xticks(range(len(shown)), shown, fontsize=SMALL)
+        axis.set_title(f"{signature} ({plural(own['seed'].n_unique(), 'seed')})", fontsize=LABEL)
+    axes[0].set_ylabel("strength of the event\n(envelopes)", fontsize=LABEL)
+    return Figure(
+        name="strengths",
+        image=png(figure),
+        alt="Strength of the event in every replay, by condition, seeds joined by lines",
+        caption=f"Dot: one seed (draws of the placebo averaged); line: the same seed; bar: mean. "
+        f"n = {number(runs['seed'].n_unique())} seeds, those of the parents and fresh ones together.",
+    )

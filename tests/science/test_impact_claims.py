@@ -1,0 +1,208 @@
+"""What may be said of an impact curriculum, on simulated runs in which the truth is known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import polars as pl
+import pytest
+from impact_wave import (
+    EVENTS,
+    FOLLOWUPS,
+    IMPACT,
+    LOSS,
+    NAMES,
+    NO_CORE,
+    PLAIN,
+    RANDOM,
+    SEEDS,
+    STATUS,
+    STUDY,
+    claims_of,
+    result,
+    tables,
+)
+
+from squiggle_assets.schemas.claims import Claims
+from squiggle_assets.schemas.impact import ImpactEffects
+from squiggle_assets.science.claims import arms_of
+from squiggle_assets.science.impact_claims import attainable_by_family, trios_of, wave_study
+from squiggle_assets.science.impact_effects import OUTCOMES, Place, compare
+from squiggle_assets.science.spec import Study
+from squiggle_assets.science.waves import FollowUp
+
+BY_NAME = {outcome.name: outcome for outcome in OUTCOMES}
+PLACE = Place("layers_0_0", "angle", 1)
+
+
+@cache
+def compared(outcome: str, arm: str = IMPACT, against: str = RANDOM, place: Place | None = PLACE, study: Study = STUDY):
+    wave = wave_study(study, NAMES)
+    own = tables()
+    arms = arms_of(wave, geometry=own["geometry"], manifest=own["manifest"], null_draws=own["null_draws"])
+    return compare(BY_NAME[outcome], arm, against, arms=arms, scalars=own["scalars"], place=place, study=wave)
+
+
+# ---- one arm against another
+
+
+def test_the_rate_ratio_is_that_of_the_counts_with_a_half_added():
+    found = compared("consensus_event_excess")
+    assert found.value >= len(EVENTS) > found.against
+    assert found.ratio.value == pytest.approx((found.value + 0.5) / (found.against + 0.5))
+    assert found.ratio.interval.lo < found.ratio.value < found.ratio.interval.hi
+    assert found.interval.lo > 0 and found.p_value < 0.05
+
+
+def test_turned_round_the_ratio_is_its_inverse_and_the_excess_changes_its_sign():
+    found, turned = compared("consensus_event_excess"), compared("consensus_event_excess", RANDOM, IMPACT)
+    assert turned.estimate == pytest.approx(-found.estimate, abs=0.2)  # in the null family with the larger p
+    assert turned.ratio.value == pytest.approx(1 / found.ratio.value)
+    assert turned.ratio.interval.hi == pytest.approx(1 / found.ratio.interval.lo)
+    assert found.p_value < 0.05 < turned.p_value
+
+
+def test_the_error_of_the_ratio_is_never_below_that_of_chance():
+    # by the delta method: sd of ln(x) is sd(x) / x, over the two arms; t quantile of 7 degrees of freedom 2.3646
+    wave, own = wave_study(STUDY, NAMES), tables()
+    arms = arms_of(wave, geometry=own["geometry"], manifest=own["manifest"], null_draws=own["null_draws"])
+    chance = np.hypot(*(
+        max(null.count.std() for null in arms[name].seen.nulls) / (arms[name].count + 0.5) for name in (IMPACT, RANDOM)
+    ))  # fmt: skip
+    ratio = compared("consensus_event_excess").ratio
+    assert np.log(ratio.interval.hi / ratio.value) >= 2.3646 * chance * 0.9999
+
+
+def test_a_common_event_in_the_cell_is_found_at_its_size_and_step():
+    # put at step 40 with size 7 (above the cap of 6) into every seed of the impact arm and of no other
+    strength, step = compared("cell_strength"), compared("cell_step")
+    assert strength.value > 5 and strength.value > strength.against
+    assert abs(step.value - 40) <= 4
+    assert strength.p_value == strength.smallest_p == 1 / 2 ** len(SEEDS)
+
+
+def test_the_other_direction_of_the_cell_is_another_outcome():
+    down = compared("cell_strength", place=Place("layers_0_0", "angle", -1))
+    assert down.value < compared("cell_strength").value - 1
+    with pytest.raises(ValueError, match=r"no cell 'layers_9_9\.angle'"):
+        compared("cell_strength", place=Place("layers_9_9", "angle", 1))
+
+
+def test_final_scores_are_paired_by_seed():
+    found = compared("final_val_random_loss")
+    own = tables()["scalars"].filter((pl.col("metric") == "val_random_loss") & (pl.col("step") == 200))
+    wide = own.pivot(on="arm", index="seed", values="value")
+    assert found.estimate == pytest.approx((wide[IMPACT] - wide[RANDOM]).mean())
+    assert compared("final_val_family_loss") is None  # was not measured
+
+
+def test_a_score_that_every_run_has_at_its_floor_is_at_a_bound():
+    assert compared("final_val_random_answer_acc").at_bound and not compared("final_val_random_loss").at_bound
+
+
+# ---- claims
+
+
+def test_more_events_and_a_lower_loss_on_fresh_seeds_are_supported_where_discovery_had_triggers():
+    found = claims_of(result())
+    for other in (RANDOM, LOSS, PLAIN):
+        events, loss = found[f"{other}:consensus_event_excess"], found[f"{other}:final_val_random_loss"]
+        assert (events["verdict"], loss["verdict"]) == ("supported", "supported"), (events["reasons"], loss["reasons"])
+        assert events["control"] == RANDOM and events["preregistered"] and events["n_seeds"] == len(SEEDS)
+
+
+def test_a_core_that_only_ranks_high_is_exploratory_at_most():
+    found = claims_of(result({**STATUS, "status": "ranked", "num_triggers": 0}))
+    verdicts = {row["verdict"] for row in found.values()}
+    assert "supported" not in verdicts and found[f"{RANDOM}:consensus_event_excess"]["verdict"] == "exploratory"
+    assert "not replicated" in found[f"{RANDOM}:consensus_event_excess"]["reasons"]
+
+
+def test_nothing_is_supported_where_arms_differ_in_nothing():
+    found = claims_of(result(with_events=()))
+    assert not {"supported", "exploratory"} & {row["verdict"] for row in found.values()}
+
+
+def test_what_any_core_does_is_not_what_this_core_does():
+    found = claims_of(result(with_events=(IMPACT, RANDOM)))
+    plain = found[f"{PLAIN}:final_val_random_loss"]
+    assert plain["q_value"] <= 0.05 and plain["verdict"] == "not supported"
+    assert "difference to the control" in plain["reasons"]
+    assert plain["control_difference"] == found[f"{RANDOM}:final_val_random_loss"]["estimate"]
+
+
+def test_an_event_of_a_boundary_stays_exploratory_in_its_cell():
+    found = claims_of(result({**STATUS, "near_boundary": True}))
+    assert "boundary" in found[f"{RANDOM}:cell_strength"]["reasons"]
+    assert "boundary" not in claims_of(result())[f"{RANDOM}:cell_strength"]["reasons"]
+
+
+def test_without_a_core_every_claim_is_there_and_says_why_it_was_not_tested():
+    found = result(NO_CORE, names=(PLAIN,), with_events=())
+    assert found.effects.is_empty()
+    assert found.claims.height == 3 * len(OUTCOMES)
+    assert set(found.claims["verdict"]) == {"underpowered"}
+    assert found.claims["method"].str.contains("no core was selected").all()
+
+
+@pytest.mark.slow
+def test_a_stopped_run_is_left_out_and_named():
+    found = claims_of(result(stopped=((RANDOM, SEEDS[0]),)))
+    assert found[f"{RANDOM}:consensus_event_excess"]["n_seeds"] == len(SEEDS) - 1
+    assert f"{RANDOM} {SEEDS[0]}" in found[f"{PLAIN}:consensus_event_excess"]["method"]  # the control lost a run
+    assert "left out" not in claims_of(result())[f"{PLAIN}:consensus_event_excess"]["method"]
+
+
+def test_other_seeds_than_registered_are_another_look():
+    assert not result(num_seeds=5).claims["preregistered"].any()
+
+
+def test_rows_are_those_of_the_tables():
+    found = result()
+    Claims.validate(found.claims)
+    keys = (pl.lit("impact").alias("study"), pl.lit("x").alias("analysis_id"))
+    rows = ImpactEffects.validate(found.effects.select(*keys, pl.all()))
+    # val_family_loss was not measured: 6 pairs of arms, 5 outcomes
+    assert rows.height == 6 * 5
+    ratio = rows.filter(pl.col("outcome") == "consensus_event_excess")
+    assert ratio["ratio"].to_list() == pytest.approx(
+        ((ratio["value"] + 0.5) / (ratio["value_against"] + 0.5)).to_list()
+    )
+    assert rows.filter(pl.col("outcome") != "consensus_event_excess")["ratio"].null_count() == 6 * 4
+
+
+# ---- designs
+
+
+def test_a_family_of_nine_claims_needs_eight_fresh_seeds():
+    # 9 claims: 9 / 2^n <= .05 from n = 8 on (9 / 256 = .035); 3 claims: 3 / 2^6 = .047
+    found = {each.family: each for each in attainable_by_family(STUDY, 8)}
+    assert {name: each.num_claims for name, each in found.items()} == {"events": 3, "cell": 6, "learning": 9}
+    assert found["learning"].smallest_q == pytest.approx(9 / 256) and found["learning"].seeds_for_alpha == 8
+    assert found["events"].seeds_for_alpha == 6
+    assert all(each.smallest_q > 0.05 for each in attainable_by_family(STUDY, 3))
+
+
+def test_more_weights_are_more_claims():
+    more = [FollowUp(parent="iid", condition="exact", core=core, weight=4) for core in ("impact", "random", "loss")]
+    study = replace(STUDY, followups=(*FOLLOWUPS, *more))
+    assert [trio.weight for trio in trios_of(study)] == [2, 4]
+    assert [each.num_claims for each in attainable_by_family(study, 8)] == [6, 12, 18]
+
+
+def test_a_weight_without_its_controls_is_refused():
+    for followups in (FOLLOWUPS[:-1], FOLLOWUPS[1:], FOLLOWUPS[:1]):
+        with pytest.raises(ValueError, match="every weight needs an impact, a random and a loss core"):
+            trios_of(replace(STUDY, followups=followups))
+
+
+def test_a_follow_up_that_starts_from_a_core_is_no_replay():
+    with pytest.raises(ValueError, match="a core comes with a weight"):
+        FollowUp(parent="iid", condition="exact", core="impact")
+    with pytest.raises(ValueError, match="a core comes with a weight"):
+        FollowUp(parent="iid", condition="exact", weight=2)
+    with pytest.raises(ValueError, match="no replays"):
+        FollowUp(parent="iid", condition="remove", core="impact", weight=2)
+    assert FollowUp(parent="iid", condition="exact", core="loss", weight=4).name == "iid.loss-w4"
