@@ -212,6 +212,19 @@ def report(
     raise typer.Exit(1 if path is None else 0)
 
 
+@app.command()
+def compare(
+    runs: Annotated[list[str], typer.Argument(help="Two or more of STUDY/ARM:SEED, STUDY/WAVE/ARM:SEED.")],
+    profile: ProfileName = None,
+    items: Items = None,
+) -> None:
+    """Compare any runs that are there: settings, scores, shared events and movements, each beside its null."""
+    from squiggle_assets.running import comparing
+
+    path = comparing.compare(Workspace.given(profile=profile, items=items), runs)
+    console.print(str(path), markup=False, highlight=False, soft_wrap=True)
+
+
 @seeds_app.command("list")
 def seeds_list(study: StudyName, profile: ProfileName = None, items: Items = None, as_json: AsJson = False) -> None:
     """Registered seeds and how many of their runs are current."""

@@ -19,6 +19,7 @@ from squiggle_assets.assets import (
     curriculum_study,
     impact_study,
     order_study,
+    probe_study,
     sampling_modes_study,
     shared,
     sql,
@@ -36,6 +37,7 @@ GRAPHS: dict[str, Callable[[Study], tuple[Node, ...]]] = {
     "triggers": trigger_study.nodes,
     "impact": impact_study.nodes,
     "order": order_study.nodes,
+    "probes": probe_study.nodes,
     "sampling_modes": sampling_modes_study.nodes,
 }
 """Kind of study -> its own nodes."""

@@ -132,3 +132,13 @@ def test_asking_for_what_there_is_not_is_one_clear_line(study_root: Path) -> Non
         assert done.returncode == 2, words
         assert said in done.stderr, (words, done.stderr)
         assert "Traceback" not in done.stderr
+
+
+def test_any_runs_can_be_compared_and_the_same_comparison_is_the_same_page(study_root: Path) -> None:
+    named = ("curriculum_ab/iid:42", "curriculum_ab/blocked:42", "curriculum_ab/iid:123")
+    first, again = (squiggle(study_root, "compare", *named, "--profile", "test") for _ in range(2))
+    assert first.returncode == 0, first.stderr
+    page = Path(first.stdout.strip().replace("\n", ""))
+    assert again.stdout == first.stdout
+    text = page.read_text(encoding="utf-8")
+    assert all(name in text for name in named) and "<img" in text

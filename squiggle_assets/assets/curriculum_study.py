@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from squiggle_assets.assets import analysis, attribution, curricula, evidence, overlap, reports, runs
+from squiggle_assets.assets import analysis, attribution, curricula, evidence, overlap, probes, reports, runs
 from squiggle_assets.assets.node import Node
 from squiggle_assets.science.spec import Study
 
@@ -16,5 +16,6 @@ def nodes(study: Study) -> tuple[Node, ...]:
         *evidence.nodes(),
         *attribution.nodes(),
         *overlap.nodes(),
+        probes.correlation_node(),
         *reports.nodes(),
     )

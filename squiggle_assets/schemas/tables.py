@@ -13,6 +13,7 @@ from squiggle_assets.schemas import (
     followup,
     geometry,
     impact,
+    probes,
     runs,
     triggers,
     warehouse,
@@ -31,6 +32,7 @@ RAW: dict[str, type[Table]] = {
     **triggers.TABLES,
     **followup.TABLES,
     **impact.TABLES,
+    **probes.TABLES,
     **experiments.TABLES,
 }
 """Tables that Python makes."""

@@ -104,6 +104,7 @@ def test_every_node_makes_what_it_made() -> None:
             *("event_locations", "trigger_attribution", "trigger_status", "trigger_bundles", "exposure_locked")
         ],
         "trigger_overlap": ["trigger_overlap"],
+        "probe_event_correlation": ["probe_event_correlation", "probe_event_status"],
         "report": ["report"],
         "run_report": ["run_report"],
     }
