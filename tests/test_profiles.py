@@ -4,7 +4,7 @@ import pytest
 
 from partitions.rosters import wanted_seeds
 from squiggle_assets import profiles
-from squiggle_assets.studies import STUDIES
+from squiggle_assets.studies import STUDIES, study
 
 TEXT = """
 description: sizes
@@ -20,8 +20,8 @@ probe: {}
 @pytest.mark.parametrize("name", profiles.names())
 def test_every_profile_loads_and_its_seeds_are_registered_by_every_study(name: str) -> None:
     profile = profiles.load(name)
-    for study in STUDIES.values():
-        assert len(wanted_seeds(study, profile).seeds) == profile.num_seeds
+    for each in STUDIES.values():
+        assert len(wanted_seeds(each, profile).seeds) == profile.num_seeds
 
 
 @pytest.mark.parametrize("name", profiles.names())
@@ -62,3 +62,29 @@ def test_a_misspelt_or_missing_field_is_refused_by_name(old: str, new: str, said
 def test_an_unknown_profile_is_refused_with_those_there_are() -> None:
     with pytest.raises(ValueError, match=r"demo.*gpu.*test"):
         profiles.load("nosuch")
+
+
+def test_a_profile_says_how_many_placebo_draws_and_weights_a_study_makes() -> None:
+    whole = study("trigger_mining")
+    cut = whole.sized(profiles.load("demo"))
+    draws = [each.draw for each in cut.followups if each.condition == "placebo" and each.parent == "planted"]
+    assert draws == [0, 1, 2]
+    assert [each for each in cut.followups if each.condition != "placebo"] == [
+        each for each in whole.followups if each.condition != "placebo"
+    ]
+    weights = {each.weight for each in study("impact_curriculum").sized(profiles.load("demo")).followups if each.core}
+    assert weights == {2}
+    assert {each.weight for each in study("impact_curriculum").followups if each.core} == {1, 2, 4}
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("num_placebo_draws: 0", "num_placebo_draws: a whole number from 1 on, got 0"),
+        ("num_weights: true", "num_weights: a whole number from 1 on, got True"),
+        ("keep_checkpoints: 1", "keep_checkpoints: true or false, got 1"),
+    ],
+)
+def test_what_a_profile_may_leave_out_is_checked_where_it_is_there(line: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        profiles.parse("mine", f"{TEXT}\n{line}\n")

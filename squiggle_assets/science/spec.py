@@ -287,7 +287,8 @@ class Study:
         kept = (
             each
             for each in self.followups
-            if each.draw < profile.num_placebo_draws and (each.core is None or each.weight in tried)
+            if (each.condition != "placebo" or each.draw < profile.num_placebo_draws)
+            and (each.core is None or each.weight in tried)
         )
         return replace(self, followups=tuple(kept))
 
