@@ -20,11 +20,11 @@ def wanted_seeds(study: Study, profile: Profile) -> Roster:
     """
     wanted = {"seeds": study.seeds, "fresh seeds": study.fresh_seeds if study.followups else ()}
     for what, there in wanted.items():
-        if profile.num_seeds > len(there) and (what == "seeds" or study.followups):
+        if study.num_seeds(profile) > len(there) and (what == "seeds" or study.followups):
             raise ValueError(
-                f"profile {profile.name} wants {profile.num_seeds} {what}, study {study.name} registers {len(there)}"
+                f"profile {profile.name} wants {study.num_seeds(profile)} {what}, study {study.name} registers {len(there)}"
             )
-    return Roster(*(there[: profile.num_seeds] for there in wanted.values()))
+    return Roster(*(there[: study.num_seeds(profile)] for there in wanted.values()))
 
 
 def registered_seeds(study: Study, instance: dg.DagsterInstance) -> Roster:
@@ -56,7 +56,7 @@ def remove_seeds(
     wanted = sorted(set(seeds) & set(wanted_seeds(study, profile).seeds))
     if wanted:
         raise ValueError(
-            f"seeds {wanted} belong to the {profile.num_seeds} seeds of profile {profile.name} and would come back "
+            f"seeds {wanted} belong to the {study.num_seeds(profile)} seeds of profile {profile.name} and would come back "
             "with the next command; a profile of your own (--profile my.yaml) with a smaller num_seeds leaves them out"
         )
     for seed in dict.fromkeys(seeds):

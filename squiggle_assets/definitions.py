@@ -16,6 +16,7 @@ from io_managers.tables import table_io_manager
 from resources.compute_resource import ComputeResource
 from squiggle_assets import automation
 from squiggle_assets.assets import (
+    calibration_study,
     curriculum_study,
     impact_study,
     order_study,
@@ -33,6 +34,7 @@ from squiggle_assets.studies import STUDIES, study
 from squiggle_assets.workspace import Workspace
 
 GRAPHS: dict[str, Callable[[Study], tuple[Node, ...]]] = {
+    "calibration": calibration_study.nodes,
     "curriculum": curriculum_study.nodes,
     "triggers": trigger_study.nodes,
     "impact": impact_study.nodes,

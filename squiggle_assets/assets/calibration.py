@@ -126,7 +126,7 @@ def _conclusions(
 
     scope, study = step.scope, step.scope.study
     about: dict[str, Any] = {
-        "preregistered": is_preregistered(study, manifest, _num_seeds(scope)),
+        "preregistered": is_preregistered(study, manifest, scope.study.num_seeds(scope.profile)),
         "scale": evidence.scale_of(scope),
         "analysis_id": analysis_of(scope),
     }
@@ -150,11 +150,6 @@ def _conclusions(
     return {**found._asdict(), "claims": claims, "calibration": table}
 
 
-def _num_seeds(scope: Scope) -> int:
-    """Pre-registered seeds of this profile."""
-    return int(scope.profile.num_seeds * _study(scope).seed_factor)
-
-
 def _conclusion_figures(outputs: Mapping[str, Any], scope: Scope) -> Mapping[str, Any]:
     held = outputs["calibration"]["passed"]
     return {"num_checks_passed": int((held.fill_null(False)).sum()), "num_checks_failed": int((~held).sum() or 0)}
@@ -175,7 +170,12 @@ def _conclusions_node() -> Node:
         usual,
         inputs={**usual.inputs, **more},
         outs=(*usual.outs, table),
-        params=lambda scope: [scope.study, _num_seeds(scope), evidence.planted_steps(scope), evidence.scale_of(scope)],
+        params=lambda scope: [
+            scope.study,
+            scope.study.num_seeds(scope.profile),
+            evidence.planted_steps(scope),
+            evidence.scale_of(scope),
+        ],
         compute=_conclusions,
         figures=_conclusion_figures,
     )

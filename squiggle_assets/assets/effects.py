@@ -171,7 +171,7 @@ def _claims(
         study,
         followup_claims(study, selection, effects, confirmed),
         stopped=stopped_seeds(manifest),
-        preregistered=is_preregistered(study, manifest, step.scope.profile.num_seeds),
+        preregistered=is_preregistered(study, manifest, step.scope.study.num_seeds(step.scope.profile)),
         scale=scale_of(step.scope),
         analysis_id=analysis_of(step.scope),
     )
@@ -233,7 +233,12 @@ def nodes() -> tuple[Node, ...]:
             outs=(
                 Out(name="claims", description="What the edits were to show: estimate, control, interval, verdict."),
             ),
-            params=lambda scope: [scope.study, scope.profile.num_seeds, scale_of(scope), analysis_of(scope)],
+            params=lambda scope: [
+                scope.study,
+                scope.study.num_seeds(scope.profile),
+                scale_of(scope),
+                analysis_of(scope),
+            ],
             compute=_claims,
         ),
     )

@@ -145,7 +145,7 @@ def _conclusions(
         analysis_id=analysis_of(step.scope),
         planted_steps=planted_steps(step.scope),
         scale=scale_of(step.scope),
-        preregistered=is_preregistered(study, manifest, step.scope.profile.num_seeds),
+        preregistered=is_preregistered(study, manifest, step.scope.study.num_seeds(step.scope.profile)),
     )
     return found._asdict()
 
@@ -218,7 +218,12 @@ def nodes() -> tuple[Node, ...]:
                     checks=(("controls_tested", True, checks.controls_tested),),
                 ),
             ),
-            params=lambda scope: [scope.study, scope.profile.num_seeds, planted_steps(scope), scale_of(scope)],
+            params=lambda scope: [
+                scope.study,
+                scope.study.num_seeds(scope.profile),
+                planted_steps(scope),
+                scale_of(scope),
+            ],
             compute=_conclusions,
             figures=_conclusion_figures,
         ),

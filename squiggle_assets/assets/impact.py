@@ -39,7 +39,7 @@ def _design(step: Any) -> Mapping[str, pl.DataFrame]:
     from squiggle_assets.science.impact_claims import attainable_by_family
 
     scope = step.scope
-    num_seeds, alpha = scope.profile.num_seeds, scope.study.consensus.alpha
+    num_seeds, alpha = scope.study.num_seeds(scope.profile), scope.study.consensus.alpha
     rows = [
         {
             "study": scope.study.name,
@@ -280,7 +280,7 @@ def design_node() -> Node:
         grain="study",
         before_spending=True,
         outs=(Out(name="impact_design", description="The smallest q that each family of claims can reach."),),
-        params=lambda scope: [scope.study.followups, scope.study.consensus.alpha, scope.profile.num_seeds],
+        params=lambda scope: [scope.study.followups, scope.study.consensus.alpha, scope.study.num_seeds(scope.profile)],
         compute=_design,
     )
 

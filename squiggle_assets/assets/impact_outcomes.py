@@ -45,7 +45,7 @@ def _conclusions(
         scalars=scalars,
         consensus_events=consensus_events,
         null_draws=null_draws,
-        num_seeds=scope.profile.num_seeds,
+        num_seeds=scope.study.num_seeds(scope.profile),
         analysis_id=version,
         scale=evidence.scale_of(scope),
     )
@@ -68,7 +68,7 @@ def _residual(study: Study, exposure: pl.DataFrame) -> float:
 
 def _params(scope: Scope) -> Any:
     study = scope.study
-    sizes = [study.fresh_seeds, scope.profile.num_seeds, evidence.scale_of(scope)]
+    sizes = [study.fresh_seeds, scope.study.num_seeds(scope.profile), evidence.scale_of(scope)]
     return [study.name, study.followups, study.detection, study.consensus, analysis.analysis_of(scope), sizes]
 
 
@@ -93,7 +93,7 @@ def _package(
     from squiggle_assets.schemas.handles import HandleDraft
     from squiggle_assets.science.impact_package import package_files, package_manifest
 
-    study, num = step.scope.study, step.scope.profile.num_seeds
+    study, num = step.scope.study, step.scope.study.num_seeds(step.scope.profile)
     files = package_files(
         cores=core,
         pool=pool,
@@ -194,7 +194,7 @@ def nodes(study: Study) -> tuple[Node, ...]:
                 scope.study.followups,
                 scope.study.seeds,
                 scope.study.fresh_seeds,
-                scope.profile.num_seeds,
+                scope.study.num_seeds(scope.profile),
             ],
             compute=_package,
         ),

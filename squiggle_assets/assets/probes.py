@@ -106,7 +106,7 @@ def _probes(
         {matched: summaries.filter(pl.col("matched") == matched) for matched in (TOKENS, STEPS)},
         manifest,
         scale=scale_of(micro_scope(scope)),
-        preregistered=is_preregistered(study, manifest, scope.profile.num_seeds),
+        preregistered=is_preregistered(study, manifest, scope.study.num_seeds(scope.profile)),
         analysis_id=analysis_of(scope),
     )
     return {
@@ -137,7 +137,7 @@ def _tables(
 
 
 def _probe_params(scope: Scope) -> Any:
-    sizes = [scope.profile.num_seeds, scope.profile.training.max_length]
+    sizes = [scope.study.num_seeds(scope.profile), scope.profile.training.max_length]
     return [scope.study, sizes, scale_of(micro_scope(scope)), analysis_of(scope)]
 
 

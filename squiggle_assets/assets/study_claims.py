@@ -48,7 +48,7 @@ def concluded(step: Any, family: Sequence[Claim], **tables: pl.DataFrame) -> Map
     shared: dict[str, Any] = {
         "analysis_id": analysis_of(step.scope),
         "scale": scale_of(step.scope),
-        "preregistered": is_preregistered(study, manifest, step.scope.profile.num_seeds),
+        "preregistered": is_preregistered(study, manifest, step.scope.study.num_seeds(step.scope.profile)),
     }
     found = study_result(study, **{**tables, **shared}, planted_steps=planted_steps(step.scope))
     own = claim_rows(study, [family], stopped=stopped_seeds(manifest), **shared)
@@ -56,7 +56,7 @@ def concluded(step: Any, family: Sequence[Claim], **tables: pl.DataFrame) -> Map
 
 
 def _params(scope: Scope) -> Any:
-    return [scope.study, scope.profile.num_seeds, planted_steps(scope), scale_of(scope)]
+    return [scope.study, scope.study.num_seeds(scope.profile), planted_steps(scope), scale_of(scope)]
 
 
 def _figures(outputs: Mapping[str, Any], scope: Scope) -> Mapping[str, Any]:

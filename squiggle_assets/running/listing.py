@@ -109,7 +109,7 @@ def seed_rows(session: Session) -> Rows:
     states = States(session.graph, session.profile, session.roster, session.store)
     for seed in session.roster.seeds:
         current = sum(states.of(node, Partition(arm.name, seed)) == "current" for arm in arms)
-        first = session.study.seeds[: session.profile.num_seeds]
+        first = session.study.seeds[: session.study.num_seeds(session.profile)]
         registered = "pre-registered" if seed in first else "added: claims are exploratory at most"
         rows.append({"seed": seed, "roster": registered, "arms": len(arms), "current": current})
     return rows
@@ -173,7 +173,7 @@ def controls_hold(session: Session, console: Console) -> bool:
     found = controls_of(pl.DataFrame(claim_rows(session, None), infer_schema_length=None), session.study)
     for sentence in found.sentences:
         console.print(sentence, markup=False, highlight=False, soft_wrap=True)
-    beyond = sorted(set(session.roster.seeds) - set(session.study.seeds[: session.profile.num_seeds]))
+    beyond = sorted(set(session.roster.seeds) - set(session.study.seeds[: session.study.num_seeds(session.profile)]))
     if beyond and not found.holds:
         console.print(f"seeds {beyond} are not pre-registered: `squiggle seeds remove` takes them off the roster")
     return found.holds

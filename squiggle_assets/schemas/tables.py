@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from squiggle_assets.schemas import (
+    calibration,
     claims,
     consensus,
     corpus,
@@ -32,6 +33,7 @@ RAW: dict[str, type[Table]] = {
     **triggers.TABLES,
     **followup.TABLES,
     **impact.TABLES,
+    **calibration.TABLES,
     **probes.TABLES,
     **experiments.TABLES,
 }

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from squiggle_assets.science.aa_test import Scenario
 from squiggle_assets.science.simulation import Design
-from squiggle_assets.science.spec import Profile, Study
+from squiggle_assets.science.spec import Study
 from squiggle_assets.science.subsets import REPEAT, SUBSET
 from squiggle_assets.science.trigger_simulation import TriggerStudy
 
@@ -73,7 +73,7 @@ class CalibrationStudy(Study):
     """A study of the platform itself."""
 
     seed_factor: int = 3
-    """The roster is this many times as long as the profile's num_seeds: an A/A over real runs needs more of them."""
+    """An A/A over real runs needs more of them than other studies."""
     calibration: CalibrationSpec = field(default_factory=CalibrationSpec)
 
     def __post_init__(self) -> None:
@@ -82,7 +82,3 @@ class CalibrationStudy(Study):
         others = [each.name for each in self.followups if each.condition not in (SUBSET, REPEAT)]
         if others:
             raise ValueError(f"study {self.name}: follow-up arms of a calibration are subsets, got {others}")
-
-    def sized(self, profile: Profile) -> Study:
-        """The study as it is: how many subsets there are does not depend on a profile's placebo draws."""
-        return self

@@ -246,7 +246,7 @@ class Study:
     hypothesis: str
     arms: tuple[Arm, ...]
     seeds: tuple[int, ...]
-    """Pre-registered roster; a profile uses the first num_seeds of it."""
+    """Pre-registered roster; a profile uses the first num_seeds(profile) of it."""
     fresh_seeds: tuple[int, ...]
     """Seeds that take no part in any selection."""
     contrasts: tuple[Contrast, ...]
@@ -257,6 +257,8 @@ class Study:
     triggers: TriggerSpec = field(default_factory=TriggerSpec)
     followups: tuple[FollowUp, ...] = ()
     """Pre-registered follow-up arms; none = the study ends with its first wave."""
+    seed_factor: int = 1
+    """The roster is this many times as long as the profile's num_seeds."""
     plant_margin: float = 2.0
     """Robust standard deviations of the increments that a planted effect must exceed to be 'supported'."""
 
@@ -279,6 +281,10 @@ class Study:
             for name in (contrast.arm, contrast.against):
                 if name not in names:
                     raise ValueError(f"study {self.name}: contrast over unknown arm {name!r}; arms are {names}")
+
+    def num_seeds(self, profile: Profile) -> int:
+        """How many of its pre-registered seeds a profile uses."""
+        return profile.num_seeds * self.seed_factor
 
     def sized(self, profile: Profile) -> Study:
         """The study with as many placebo draws and weights of cores as a profile makes."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from squiggle_assets.science.spec import Study
+from squiggle_assets.studies.calibration import CALIBRATION
 from squiggle_assets.studies.curriculum_ab import CURRICULUM_AB
 from squiggle_assets.studies.impact_curriculum import IMPACT_CURRICULUM
 from squiggle_assets.studies.order import ORDER
@@ -12,7 +13,7 @@ from squiggle_assets.studies.trigger_mining import TRIGGER_MINING
 
 STUDIES: dict[str, Study] = {
     study.name: study
-    for study in (CURRICULUM_AB, TRIGGER_MINING, ORDER, SAMPLING_MODES, IMPACT_CURRICULUM, PROBE_HARNESS)
+    for study in (CURRICULUM_AB, TRIGGER_MINING, ORDER, SAMPLING_MODES, IMPACT_CURRICULUM, PROBE_HARNESS, CALIBRATION)
 }
 
 

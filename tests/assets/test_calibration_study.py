@@ -353,7 +353,8 @@ def test_the_conclusions_hold_the_claims_of_the_arms_the_score_and_every_check(s
     assert splits["what"].to_list() == names and splits["dependent"].all()
     # of the study's eight seeds a profile of three takes nine, all there are, and a profile of two takes six
     assert found["claims"]["preregistered"].all()
-    assert [calibration._num_seeds(scope(num_seeds=num)) for num in (3, 2)] == [9, 6]
+    sizes = [scope(num_seeds=num) for num in (3, 2)]
+    assert [each.study.num_seeds(each.profile) for each in sizes] == [9, 6]
     figures = calibration._conclusion_figures(found, scope())
     assert (
         figures["num_checks_passed"] + figures["num_checks_failed"] == found["calibration"]["passed"].drop_nulls().len()
