@@ -85,13 +85,14 @@ def _run(session: Any, selection: Any) -> bool:
         if strange:
             raise ValueError(
                 f"seeds {strange} are not registered: registered are {list(session.roster.seeds)}; "
-                f"`squiggle seeds add {session.study.name} {strange[0]}` registers one"
+                f"`{session.command(f'seeds add {session.study.name} {strange[0]}')}` registers one"
             )
         new = add_seeds(session.study, session.instance, tuple(sorted(selection.seeds)))
         if new:
+            back = f"seeds remove {session.study.name} {' '.join(map(str, new))}"
             console.print(
                 f"registered seeds {list(new)}: claims are no longer pre-registered, so 'exploratory' at most "
-                f"(`squiggle seeds remove {session.study.name} {' '.join(map(str, new))}` takes them back)",
+                f"(`{session.command(back)}` takes them back)",
                 markup=False,
                 highlight=False,
                 soft_wrap=True,
@@ -316,7 +317,7 @@ def doctor(profile: ProfileName = None, as_json: AsJson = False) -> None:
 def ui(
     profile: ProfileName = None,
     items: Items = None,
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000,
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.", min=1, max=65535)] = 3000,
 ) -> None:
     """Start Dagster (webserver and daemon) on this workspace; Ctrl-C ends both."""
     from squiggle_assets.running import serving

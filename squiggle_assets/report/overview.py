@@ -85,6 +85,11 @@ def _worth(said: Controls, family: str) -> str:
     positive = said.positives[family]
     if not positive.found:
         return positive.sentence
+    if said.not_silent_by_p:
+        return (
+            f"{positive.sentence} But the placebo arm is not silent by p: what these claims do not show tells "
+            "something about the arms, what they show by p alone does not."
+        )
     return f"{positive.sentence} That these claims are not supported therefore tells something about the arms."
 
 

@@ -97,6 +97,8 @@ def export(workspace: Workspace, out: Path, errors: Console) -> None:
     """Write every table and mart to a .duckdb file; what is not current is said."""
     from resources.export import export as write
 
+    if out.suffix != ".duckdb":
+        raise ValueError(f"{out}: the warehouse is written to a .duckdb file, so that nothing else is overwritten")
     graphs, rosters = _studies(workspace)
     with _warehouse(workspace, graphs, rosters) as warehouse:
         write(warehouse, out)

@@ -91,12 +91,13 @@ def _stored(workspace: Workspace) -> Row:
 
     graphs = [graph_of(name, workspace.profile) for name in STUDIES]
     paths = [graph.path(asset) for graph in graphs for asset in graph.makers] + [model.name for model in models()]
-    damaged, num = [], 0
+    damaged, num, hurt = [], 0, set()
     for path in dict.fromkeys(paths):
         try:
             pointers = workspace.store.pointers(path)
         except DamagedError as error:
             damaged.append(str(error))
+            hurt.add(path.partition("/")[0])
             continue
         for pointer in pointers:
             num += 1
@@ -105,10 +106,13 @@ def _stored(workspace: Workspace) -> Row:
                 open_it(pointer, allow_blocked=True)
             except DamagedError as error:
                 damaged.append(str(error))
+                hurt.add(path.partition("/")[0])
                 # Reading sets the object aside; this does so too where its reference is what is broken.
                 workspace.store.find(pointer.ref.object_id, pointer.ref.name)
     found = damaged[0] if damaged else f"{num} partitions whole"
-    commands = " and ".join(f"`{run_command(workspace, name)}`" for name in STUDIES)
+    # What belongs to no study is made again with any of them.
+    concerned = [name for name in STUDIES if name in hurt] or list(STUDIES)[:1]
+    commands = " and ".join(f"`{run_command(workspace, name)}`" for name in concerned)
     return _row("stored files", not damaged, found, f"{len(damaged)} damaged, set aside: {commands} makes them again")
 
 

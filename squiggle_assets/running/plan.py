@@ -53,9 +53,13 @@ class Selection:
         fixed = {entry.arm for node in nodes for entry in node.inputs.values() if entry.arm is not None}
         return replace(self, judges=frozenset(fixed - self.arms))
 
-    def holds(self, at: Partition) -> bool:
-        """Whether a partition is within the chosen arms and seeds."""
-        if at.arm in self.judges:
+    def holds(self, node: Node, at: Partition) -> bool:
+        """Whether a partition is within the chosen arms and seeds.
+
+        What was asked for by name is made of the chosen arms only: judging needs what it stands on.
+        """
+        asked = self.assets is not None and any(out.name in self.assets for out in node.outs)
+        if at.arm in self.judges and not asked:
             return True
         return (self.arms is None or at.arm is None or at.arm in self.arms) and (
             self.seeds is None or at.seed is None or at.seed in self.seeds
@@ -106,9 +110,7 @@ def stage_tasks(
         alike.setdefault((node.grain, node.wave), []).append(node)
     for (grain, _), mine in sorted(alike.items(), key=lambda item: GRAINS.index(item[0][0])):
         for at in graph.partitions(mine[0], roster):
-            if not selection.holds(at):
-                continue
-            due, blocked = _due(graph, mine, at, states)
+            due, blocked = _due(graph, [node for node in mine if selection.holds(node, at)], at, states)
             stuck += [(f"{node.name} [{at}]", why) for node, why in blocked]
             if due:
                 keys = tuple(graph.key(out.name) for node in due for out in node.outs)
@@ -138,7 +140,7 @@ def owed(
         f"{node.name} [{at}]"
         for node in nodes
         for at in graph.partitions(node, roster)
-        if selection.holds(at) and states.own(node, at) != "current" and states.behind(node, at) is None
+        if selection.holds(node, at) and states.own(node, at) != "current" and states.behind(node, at) is None
     ]
 
 

@@ -34,6 +34,9 @@ def serve(workspace: Workspace, port: int) -> int:
     where = ["-w", str(listing)] if listing.exists() else ["-m", "squiggle_assets.definitions"]
     command = [sys.executable, "-m", "dagster", "dev", *where, "-h", "127.0.0.1", "-p", str(port)]
     cwd = listing.parent if listing.exists() else Path.cwd()
+    for what, place in (("lineage of all studies", "asset-groups"), ("claims", "assets/curriculum_ab/claims")):
+        sys.stdout.write(f"{what}: http://127.0.0.1:{port}/{place}\n")
+    sys.stdout.flush()
     process = subprocess.Popen(command, start_new_session=True, cwd=cwd)
     # A shell starts background commands with SIGINT ignored; a polite end has to work there too.
     for sign in (signal.SIGINT, signal.SIGTERM):

@@ -48,6 +48,10 @@ class Session:
 
         return registered_seeds(self.study, self.instance)
 
+    def command(self, words: str) -> str:
+        """A command as a person has to type it for this workspace."""
+        return command(self.workspace, words)
+
     def marts_are_current(self) -> bool:
         """Whether the SQL models' results are those of the tables of now, over all studies of the workspace."""
         from squiggle_assets.assets.sql import are_current
@@ -77,10 +81,15 @@ def _all_graphs(profile: Profile) -> list[Graph]:
     return [graph_of(name, profile) for name in STUDIES]
 
 
+def command(workspace: Workspace, words: str) -> str:
+    """A command as a person has to type it for this workspace."""
+    typed = ["squiggle", words, "--profile", workspace.settings.profile]
+    return " ".join(typed if workspace.items is None else [*typed, "--items", workspace.items])
+
+
 def run_command(workspace: Workspace, study_name: str) -> str:
     """The command that brings a study up to date in this workspace."""
-    words = ["squiggle run", study_name, "--profile", workspace.settings.profile]
-    return " ".join(words if workspace.items is None else [*words, "--items", workspace.items])
+    return command(workspace, f"run {study_name}")
 
 
 @contextmanager

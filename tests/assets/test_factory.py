@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
@@ -137,8 +138,13 @@ def test_chosen_arms_bring_the_arm_that_judges_them_with_all_its_seeds() -> None
     graph = graph_of("curriculum_ab", profiles.load("test"))
     chosen = Selection(arms=frozenset({"iid"}), seeds=frozenset({42})).with_judges(graph)
     assert chosen.judges == {"placebo"}
-    assert chosen.holds(Partition("placebo", 123)) and chosen.holds(Partition("iid", 42))
-    assert not chosen.holds(Partition("iid", 123)) and not chosen.holds(Partition("ramp", 42))
+    run = graph.makers["run_manifest"]
+    assert chosen.holds(run, Partition("placebo", 123)) and chosen.holds(run, Partition("iid", 42))
+    assert not chosen.holds(run, Partition("iid", 123)) and not chosen.holds(run, Partition("ramp", 42))
+    asked = replace(chosen, assets=frozenset({"run_report"}))
+    report = graph.makers["run_report"]
+    assert asked.holds(report, Partition("iid", 42)) and asked.holds(run, Partition("placebo", 123))
+    assert not asked.holds(report, Partition("placebo", 123)), "judges are not what was asked for"
     assert Selection(seeds=frozenset({42})).with_judges(graph).judges == frozenset()
 
 
