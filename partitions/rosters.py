@@ -19,12 +19,13 @@ def wanted_seeds(study: Study, profile: Profile) -> Roster:
     ValueError when the profile wants more than the study registered.
     """
     wanted = {"seeds": study.seeds, "fresh seeds": study.fresh_seeds if study.followups else ()}
+    num = study.num_seeds(profile)
     for what, there in wanted.items():
-        if study.num_seeds(profile) > len(there) and (what == "seeds" or study.followups):
+        if num > len(there) and (what == "seeds" or study.followups):
             raise ValueError(
-                f"profile {profile.name} wants {study.num_seeds(profile)} {what}, study {study.name} registers {len(there)}"
+                f"profile {profile.name} wants {num} {what}, study {study.name} registers {len(there)}"
             )
-    return Roster(*(there[: study.num_seeds(profile)] for there in wanted.values()))
+    return Roster(*(there[:num] for there in wanted.values()))
 
 
 def registered_seeds(study: Study, instance: dg.DagsterInstance) -> Roster:
@@ -56,8 +57,8 @@ def remove_seeds(
     wanted = sorted(set(seeds) & set(wanted_seeds(study, profile).seeds))
     if wanted:
         raise ValueError(
-            f"seeds {wanted} belong to the {study.num_seeds(profile)} seeds of profile {profile.name} and would come back "
-            "with the next command; a profile of your own (--profile my.yaml) with a smaller num_seeds leaves them out"
+            f"seeds {wanted} belong to the {study.num_seeds(profile)} seeds of profile {profile.name} and would come "
+            "back with the next command; a profile of your own (--profile my.yaml) with a smaller num_seeds leaves them out"
         )
     for seed in dict.fromkeys(seeds):
         instance.delete_dynamic_partition(seed_dimension(study), seed_key(seed))
