@@ -22,9 +22,7 @@ def wanted_seeds(study: Study, profile: Profile) -> Roster:
     num = study.num_seeds(profile)
     for what, there in wanted.items():
         if num > len(there) and (what == "seeds" or study.followups):
-            raise ValueError(
-                f"profile {profile.name} wants {num} {what}, study {study.name} registers {len(there)}"
-            )
+            raise ValueError(f"profile {profile.name} wants {num} {what}, study {study.name} registers {len(there)}")
     return Roster(*(there[:num] for there in wanted.values()))
 
 
@@ -58,7 +56,8 @@ def remove_seeds(
     if wanted:
         raise ValueError(
             f"seeds {wanted} belong to the {study.num_seeds(profile)} seeds of profile {profile.name} and would come "
-            "back with the next command; a profile of your own (--profile my.yaml) with a smaller num_seeds leaves them out"
+            "back with the next command; a profile of your own (--profile my.yaml) with a smaller num_seeds leaves "
+            "them out"
         )
     for seed in dict.fromkeys(seeds):
         instance.delete_dynamic_partition(seed_dimension(study), seed_key(seed))
