@@ -28,19 +28,23 @@ if TYPE_CHECKING:
 NO_SELECTION = "no_selection"
 
 
-def _selection(
-    step: Any, items: pl.DataFrame, bundles: pl.DataFrame, locations: pl.DataFrame
-) -> Mapping[str, pl.DataFrame]:
+def _selection(step: Any, items: pl.DataFrame, locations: pl.DataFrame) -> Mapping[str, pl.DataFrame]:
+    """All triggers of the event with the smallest q that has any, best first, as many as the study allows.
+
+    Not the minimal bundle: the smallest set whose lift holds may be one of many that act together, and taking one of
+    them away shows nothing.
+    """
     from squiggle_assets.schemas.base import frame
     from squiggle_assets.schemas.followup import Selection, no_selection
     from squiggle_assets.science.counterfactuals import location_of, selection_row
+    from squiggle_assets.science.triggers import ranked_triggers
 
     scope = step.scope
     followup = scope.study.followup(scope.arm)
     event = _first_with_triggers(items, locations)
     if event is None:
         return {"selection": no_selection(Selection, arm=scope.arm)}
-    chosen = _chosen(items, bundles, event["consensus_event_id"], scope)
+    chosen = ranked_triggers(items, event["consensus_event_id"]).head(scope.study.triggers.max_items)
     row = selection_row(
         arm=scope.arm,
         parent_arm=followup.parent,
@@ -58,17 +62,6 @@ def _first_with_triggers(items: pl.DataFrame, locations: pl.DataFrame) -> dict[s
     having = items.filter("is_trigger").select("consensus_event_id").unique()
     left = locations.join(having, on="consensus_event_id", how="semi")
     return None if left.is_empty() else left.sort("q_value", "consensus_event_id").row(0, named=True)
-
-
-def _chosen(items: pl.DataFrame, bundles: pl.DataFrame, event: str, scope: Scope) -> pl.DataFrame:
-    """The minimal bundle's items where there is one, else all triggers of the event, best first."""
-    from squiggle_assets.science.triggers import ranked_triggers
-
-    own = items.filter(pl.col("consensus_event_id") == event)
-    minimal = bundles.filter((pl.col("consensus_event_id") == event) & pl.col("is_minimal"))
-    if minimal.is_empty():
-        return ranked_triggers(items, event).head(scope.study.triggers.max_items)
-    return own.filter(pl.col("item_id").is_in(json.loads(minimal["item_ids"][0]))).sort("rank")
 
 
 def _intervention(chosen: pl.DataFrame, scope: Scope) -> Intervention:
@@ -218,7 +211,6 @@ def _selection_node() -> Node:
         wave=FOLLOWUP,
         inputs={
             "items": Input(asset="trigger_attribution", load="frame"),
-            "bundles": Input(asset="trigger_bundles", load="frame"),
             "locations": Input(asset="event_locations", load="frame"),
         },
         outs=(Out(name="followup/selection", description="The frozen choice that an arm's replays go by."),),

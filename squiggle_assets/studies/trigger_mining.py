@@ -22,6 +22,7 @@ TRIGGER_MINING: Study = replace(
     kind="triggers",
     title="Trigger mining",
     hypothesis="Removing or replacing an event's triggers kills it; the same number of like edits elsewhere does not.",
+    fresh_seeds=(20011, 20021, 20023, 20029, 20047, 20051, 20063, 20071),
     contrasts=(),
     followups=(*_followups("planted", "exact", "remove"), *_followups("blocked", *_EDITS)),
 )
