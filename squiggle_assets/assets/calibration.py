@@ -170,12 +170,6 @@ def _conclusions_node() -> Node:
         usual,
         inputs={**usual.inputs, **more},
         outs=(*usual.outs, table),
-        params=lambda scope: [
-            scope.study,
-            scope.study.num_seeds(scope.profile),
-            evidence.planted_steps(scope),
-            evidence.scale_of(scope),
-        ],
         compute=_conclusions,
         figures=_conclusion_figures,
     )

@@ -13,9 +13,9 @@ import polars as pl
 from squiggle_assets import checks
 from squiggle_assets.assets.analysis import analysis_of
 from squiggle_assets.assets.attribution import series_of_arm
-from squiggle_assets.assets.evidence import scale_of
+from squiggle_assets.assets.evidence import claims_figures, scale_of
 from squiggle_assets.assets.node import Input, Node, Out, Scope
-from squiggle_assets.science.waves import CONFIRMATION, FOLLOWUP
+from squiggle_assets.science.waves import CONFIRMATION, CONTROLS, FOLLOWUP
 
 _OF_WAVE = ("geometry", "run_manifest", "scalars", "replay_edits", "sample_trace", "events")
 
@@ -109,7 +109,7 @@ def _effects(scope: Scope, runs: pl.DataFrame, selection: pl.DataFrame) -> pl.Da
     family = [
         (row["consensus_event_id"], row["condition"])
         for row in selection.filter(pl.col("status") == SELECTED).iter_rows(named=True)
-        if row["condition"] not in ("exact", "placebo")
+        if row["condition"] not in CONTROLS
     ]
     margins = Margins(delay_steps=scope.study.triggers.delay_margin_steps)
     found = effects_of(runs, family=family, margins=margins)
@@ -240,5 +240,6 @@ def nodes() -> tuple[Node, ...]:
                 analysis_of(scope),
             ],
             compute=_claims,
+            figures=claims_figures,
         ),
     )

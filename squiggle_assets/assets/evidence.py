@@ -150,7 +150,8 @@ def _conclusions(
     return found._asdict()
 
 
-def _conclusion_figures(outputs: Mapping[str, Any], scope: Scope) -> Mapping[str, Any]:
+def claims_figures(outputs: Mapping[str, Any], scope: Scope) -> Mapping[str, Any]:
+    """How many claims have which verdict, and their plot; for every step that makes claims."""
     from squiggle_assets.report.study_figures import claims_figure_markdown
 
     counts = outputs["claims"]["verdict"].value_counts().rows()
@@ -225,7 +226,7 @@ def nodes() -> tuple[Node, ...]:
                 scale_of(scope),
             ],
             compute=_conclusions,
-            figures=_conclusion_figures,
+            figures=claims_figures,
         ),
         Node(
             name="usage_ledger",

@@ -16,6 +16,7 @@ import polars as pl
 from squiggle_assets.assets import analysis, runs
 from squiggle_assets.assets.node import Input, Node, Out, Partition, Scope, in_wave
 from squiggle_assets.assets.policies import policy_of
+from squiggle_assets.schemas.followup import NO_SELECTION
 from squiggle_assets.science.spec import Study
 from squiggle_assets.science.waves import CONFIRMATION, FOLLOWUP
 
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from squiggle_assets.schemas.handles import Handle
     from squiggle_assets.science.edits import Intervention
     from squiggle_assets.science.replay import Recorded
-
-NO_SELECTION = "no_selection"
 
 
 def _selection(step: Any, items: pl.DataFrame, locations: pl.DataFrame) -> Mapping[str, pl.DataFrame]:

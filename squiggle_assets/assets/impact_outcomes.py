@@ -72,14 +72,6 @@ def _params(scope: Scope) -> Any:
     return [study.name, study.followups, study.detection, study.consensus, analysis.analysis_of(scope), sizes]
 
 
-def _conclusion_figures(outputs: Mapping[str, Any], scope: Scope) -> Mapping[str, Any]:
-    from squiggle_assets.report.study_figures import claims_figure_markdown
-
-    counts = outputs["claims"]["verdict"].value_counts().rows()
-    figures: dict[str, Any] = {f"num_{verdict.replace(' ', '_')}": num for verdict, num in sorted(counts)}
-    return {**figures, "claims_plot": claims_figure_markdown(outputs["claims"])}
-
-
 def _package(
     step: Any,
     pool: pl.DataFrame,
@@ -169,7 +161,7 @@ def nodes(study: Study) -> tuple[Node, ...]:
             ),
             params=_params,
             compute=_conclusions,
-            figures=_conclusion_figures,
+            figures=evidence.claims_figures,
         ),
         Node(
             name="impact_package",

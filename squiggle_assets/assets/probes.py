@@ -16,7 +16,7 @@ from squiggle_assets import checks
 from squiggle_assets.assets import curricula, runs
 from squiggle_assets.assets.analysis import analysis_of
 from squiggle_assets.assets.attribution import significant
-from squiggle_assets.assets.evidence import scale_of
+from squiggle_assets.assets.evidence import claims_figures, scale_of
 from squiggle_assets.assets.node import Input, Node, Out, Scope
 from squiggle_assets.assets.policies import COLUMNS, assert_unseen, items_of, template_digests, template_of, trainable
 
@@ -141,14 +141,6 @@ def _probe_params(scope: Scope) -> Any:
     return [scope.study, sizes, scale_of(micro_scope(scope)), analysis_of(scope)]
 
 
-def _probe_figures(outputs: Mapping[str, Any], scope: Scope) -> Mapping[str, Any]:
-    from squiggle_assets.report.study_figures import claims_figure_markdown
-
-    counts = outputs["claims"]["verdict"].value_counts().rows()
-    figures: dict[str, Any] = {f"num_{verdict.replace(' ', '_')}": num for verdict, num in sorted(counts)}
-    return {**figures, "claims_plot": claims_figure_markdown(outputs["claims"])}
-
-
 def _correlation(
     step: Any, events: pl.DataFrame, singles: pl.DataFrame, losses: pl.DataFrame, scalars: pl.DataFrame,
     manifest: pl.DataFrame,
@@ -230,6 +222,6 @@ def nodes() -> tuple[Node, ...]:
             ),
             params=_probe_params,
             compute=_probes,
-            figures=_probe_figures,
+            figures=claims_figures,
         ),
     )
