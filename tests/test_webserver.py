@@ -1,4 +1,4 @@
-"""A real webserver and daemon on a fresh home: rosters without a command, a backfill to claims, equal content."""
+"""A real webserver and daemon on a fresh home: rosters without a command, backfills to claims, equal content."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from squiggle_assets.workspace import Workspace
 
 pytestmark = pytest.mark.slow
 
-STUDY = "curriculum_ab"
+STUDIES = ("curriculum_ab", "trigger_mining")
 BACKFILL = """
 mutation ($params: LaunchBackfillParams!) {
   launchPartitionBackfill(backfillParams: $params) {
@@ -36,7 +36,7 @@ mutation ($params: LaunchBackfillParams!) {
 """
 STATUS = "query ($id: String!) { partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status } } }"
 ROSTER = """
-query { assetNodes(group: {groupName: "curriculum_ab", repositoryName: "__repository__",
+query ($study: String!) { assetNodes(group: {groupName: $study, repositoryName: "__repository__",
         repositoryLocationName: "squiggle"}) { assetKey { path } partitionKeys } }
 """
 
@@ -101,8 +101,14 @@ class Server:
             assert probe.connect_ex(("127.0.0.1", self.port)) != 0, "the webserver outlived its command"
 
 
+@pytest.fixture(scope="module", params=STUDIES)
+def study(request: pytest.FixtureRequest) -> str:
+    """Every study has a home of its own: nothing is there that another one made."""
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(study: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     started = Server(tmp_path_factory.mktemp("ui"))
     try:
         until(started.answers, 180, "the webserver answers")
@@ -111,9 +117,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         started.close()
 
 
-def hashes(root: Path) -> dict[str, str]:
+def hashes(root: Path, study: str) -> dict[str, str]:
     workspace = Workspace(Settings(data_root=root, profile="test"))
-    graph = graph_of(STUDY, profiles.load("test"))
+    graph = graph_of(study, profiles.load("test"))
     return {
         f"{pointer.asset} {pointer.partition}": pointer.sha256
         for asset in graph.makers
@@ -121,11 +127,11 @@ def hashes(root: Path) -> dict[str, str]:
     }
 
 
-def test_a_fresh_home_has_its_rosters_without_a_command(server: Server) -> None:
+def test_a_fresh_home_has_its_rosters_without_a_command(server: Server, study: str) -> None:
     def runs() -> list[str]:
-        nodes = server.ask(ROSTER)["assetNodes"]
-        keys = {node["assetKey"]["path"][-1]: node["partitionKeys"] for node in nodes}
-        return sorted(keys.get("scalars", []))
+        nodes = server.ask(ROSTER, study=study)["assetNodes"]
+        keys = {"/".join(node["assetKey"]["path"]): node["partitionKeys"] for node in nodes}
+        return sorted(keys.get(f"{study}/scalars", []))
 
     keys = until(runs, 120, "the roster is registered")
     assert len(keys) == 18
@@ -133,9 +139,9 @@ def test_a_fresh_home_has_its_rosters_without_a_command(server: Server) -> None:
 
 
 def test_a_backfill_reaches_claims_with_the_content_that_squiggle_run_makes(
-    server: Server, tmp_path_factory: pytest.TempPathFactory
+    server: Server, study: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    graph = graph_of(STUDY, profiles.load("test"))
+    graph = graph_of(study, profiles.load("test"))
     names = [out.name for node in graph.ordered if not node.exclude_by_default for out in node.outs]
     selection = [{"path": list(graph.key(name))} for name in names]
     params = {"assetSelection": selection, "allPartitions": True, "tags": []}
@@ -148,13 +154,13 @@ def test_a_backfill_reaches_claims_with_the_content_that_squiggle_run_makes(
         return None if status in ("REQUESTED", "CANCELING", "FAILING") else status
 
     assert until(ended, 2400, "the backfill ends").startswith("COMPLETED")
-    by_backfill = hashes(server.root)
+    by_backfill = hashes(server.root, study)
 
     own = tmp_path_factory.mktemp("run")
     environment = {**os.environ, "SQUIGGLE_DATA_ROOT": str(own), "SQUIGGLE_NUM_WORKERS": "2"}
-    command = [sys.executable, "-m", "squiggle_assets.cli", "run", STUDY, "--profile", "test"]
+    command = [sys.executable, "-m", "squiggle_assets.cli", "run", study, "--profile", "test"]
     subprocess.run(command, env=environment, check=True, timeout=1800, stdout=subprocess.DEVNULL)
-    by_command = hashes(own)
-    assert f"{STUDY}/claims _" in by_command
+    by_command = hashes(own, study)
+    assert f"{study}/claims _" in by_command
     differing = sorted(key for key in by_command if by_backfill.get(key) != by_command[key])
     assert differing == []
