@@ -64,14 +64,17 @@ def test_an_unknown_profile_is_refused_with_those_there_are() -> None:
         profiles.load("nosuch")
 
 
-def test_a_profile_says_how_many_placebo_draws_and_weights_a_study_makes() -> None:
+def test_a_profile_says_how_many_placebo_draws_parts_and_weights_a_study_makes() -> None:
     whole = study("trigger_mining")
     cut = whole.sized(profiles.load("demo"))
     draws = [each.draw for each in cut.followups if each.condition == "placebo" and each.parent == "planted"]
     assert draws == [0, 1, 2]
-    assert [each for each in cut.followups if each.condition != "placebo"] == [
-        each for each in whole.followups if each.condition != "placebo"
-    ]
+    edits, registered = (
+        [each for each in some.followups if each.condition != "placebo" and each.part == 1] for some in (cut, whole)
+    )
+    assert edits == registered
+    # parts of the triggers, largest first: the demo's one is the better half
+    assert [sorted({each.part for each in some.followups}) for some in (cut, whole)] == [[1, 2], [1, 2, 4, 8]]
     weights = {each.weight for each in study("impact_curriculum").sized(profiles.load("demo")).followups if each.core}
     assert weights == {2}
     assert {each.weight for each in study("impact_curriculum").followups if each.core} == {1, 2, 4}
@@ -81,6 +84,7 @@ def test_a_profile_says_how_many_placebo_draws_and_weights_a_study_makes() -> No
     ("line", "said"),
     [
         ("num_placebo_draws: 0", "num_placebo_draws: a whole number from 1 on, got 0"),
+        ("num_bundle_parts: 1.5", "num_bundle_parts: a whole number from 1 on, got 1.5"),
         ("num_weights: true", "num_weights: a whole number from 1 on, got True"),
         ("keep_checkpoints: 1", "keep_checkpoints: true or false, got 1"),
     ],

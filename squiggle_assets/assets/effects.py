@@ -98,7 +98,7 @@ def _about(
 
 
 def _effects(scope: Scope, runs: pl.DataFrame, selection: pl.DataFrame) -> pl.DataFrame:
-    """counterfactual_effects of the pre-registered family, or typed rows that say that nothing was selected."""
+    """counterfactual_effects of the pre-registered family and of parts, or a typed row: nothing was selected."""
     from squiggle_assets.schemas.base import frame
     from squiggle_assets.schemas.followup import SELECTED, CounterfactualEffects, no_selection
     from squiggle_assets.science.effect_labels import Margins
@@ -108,11 +108,12 @@ def _effects(scope: Scope, runs: pl.DataFrame, selection: pl.DataFrame) -> pl.Da
         return no_selection(CounterfactualEffects, exp_id=scope.study.name)
     family = [
         (row["consensus_event_id"], row["condition"])
-        for row in selection.filter(pl.col("status") == SELECTED).iter_rows(named=True)
+        for row in selection.filter((pl.col("status") == SELECTED) & (pl.col("part") == 1)).iter_rows(named=True)
         if row["condition"] not in CONTROLS
     ]
+    parts = sorted({each.part for each in scope.study.followups} - {1})
     margins = Margins(delay_steps=scope.study.triggers.delay_margin_steps)
-    found = effects_of(runs, family=family, margins=margins)
+    found = effects_of(runs, family=family, margins=margins, parts=parts)
     keys = {"exp_id": scope.study.name, "status": SELECTED}
     return frame(CounterfactualEffects, [{**keys, **row} for row in found.to_dicts()])
 

@@ -31,7 +31,8 @@ def _selection(step: Any, items: pl.DataFrame, locations: pl.DataFrame) -> Mappi
     """All triggers of the event with the smallest q that has any, best first, as many as the study allows.
 
     Not the minimal bundle: the smallest set whose lift holds may be one of many that act together, and taking one of
-    them away shows nothing.
+    them away shows nothing. What smaller sets do is what an arm with a part is for: its best 1/part of them, and no
+    selection where that is no item.
     """
     from squiggle_assets.schemas.base import frame
     from squiggle_assets.schemas.followup import Selection, no_selection
@@ -43,14 +44,18 @@ def _selection(step: Any, items: pl.DataFrame, locations: pl.DataFrame) -> Mappi
     event = _first_with_triggers(items, locations)
     if event is None:
         return {"selection": no_selection(Selection, arm=scope.arm)}
-    chosen = ranked_triggers(items, event["consensus_event_id"]).head(scope.study.triggers.max_items)
+    triggers = ranked_triggers(items, event["consensus_event_id"]).head(scope.study.triggers.max_items)
+    chosen = triggers.head(triggers.height // followup.part)
+    if chosen.is_empty():
+        return {"selection": no_selection(Selection, arm=scope.arm)}
     row = selection_row(
         arm=scope.arm,
         parent_arm=followup.parent,
         analysis_id=event["analysis_id"],
         consensus_event_id=event["consensus_event_id"],
         location=location_of({**event, "arm": scope.arm}),
-        intervention=_intervention(chosen, scope),
+        intervention=_intervention(chosen, triggers, scope),
+        part=followup.part,
         family_of=dict(chosen.select("item_id", "family_id").iter_rows()),
     )
     return {"selection": frame(Selection, [row])}
@@ -63,14 +68,15 @@ def _first_with_triggers(items: pl.DataFrame, locations: pl.DataFrame) -> dict[s
     return None if left.is_empty() else left.sort("q_value", "consensus_event_id").row(0, named=True)
 
 
-def _intervention(chosen: pl.DataFrame, scope: Scope) -> Intervention:
+def _intervention(chosen: pl.DataFrame, triggers: pl.DataFrame, scope: Scope) -> Intervention:
+    """Edits of the chosen triggers in the window of all: parts differ in which items are edited and in nothing else."""
     from squiggle_assets.science.edits import Intervention, Window
 
     followup = scope.study.followup(scope.arm)
     return Intervention(
         condition=followup.condition,
         triggers=tuple(chosen["item_id"]),
-        window=Window(int(chosen["window_lo"].min()), int(chosen["window_hi"].max())),  # type: ignore[arg-type]
+        window=Window(int(triggers["window_lo"].min()), int(triggers["window_hi"].max())),  # type: ignore[arg-type]
         scope=scope.study.triggers.edit_scope,
         draw=followup.draw,
     )

@@ -28,7 +28,12 @@ _PARTS = {
     "probe": ProbeSpec,
 }
 
-_OPTIONAL: dict[str, type] = {"keep_checkpoints": bool, "num_placebo_draws": int, "num_weights": int}
+_OPTIONAL: dict[str, type] = {
+    "keep_checkpoints": bool,
+    "num_placebo_draws": int,
+    "num_weights": int,
+    "num_bundle_parts": int,
+}
 
 
 def names() -> list[str]:

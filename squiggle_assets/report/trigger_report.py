@@ -16,6 +16,7 @@ from squiggle_assets.report.study_figures import Frame
 from squiggle_assets.report.study_report import made_blocks
 from squiggle_assets.report.text import listed, number, percent, plural
 from squiggle_assets.schemas.handles import HandleDraft
+from squiggle_assets.science.bundles import smallest_acting_items
 from squiggle_assets.science.effect_labels import LABELS
 from squiggle_assets.science.spec import Profile, Study
 
@@ -159,8 +160,16 @@ def _edits(
             trigger_tables.strengths(runs),
             trigger_tables.effects(effects, "on the seeds on which the triggers were found"),
             trigger_tables.effects(fresh, "on fresh seeds, which took no part in any choice"),
+            *_acting(chosen, effects, fresh),
         ],
     )
+
+
+def _acting(chosen: pl.DataFrame, effects: pl.DataFrame, fresh: pl.DataFrame) -> list[Block]:
+    found = []
+    for table, where in ((effects, "on the parents' seeds"), (fresh, "on fresh seeds")):
+        found += trigger_tables.acting(smallest_acting_items(chosen, table), where)
+    return [Bullets(items=found)] if found else []
 
 
 def _reading() -> Section:

@@ -162,7 +162,7 @@ def effects(table: pl.DataFrame, where: str) -> Table:
         rows.append(
             (
                 row["consensus_event_id"][:8],
-                row["condition"],
+                edit_name(row),
                 row["control"],
                 f"{share(row['share_present'])} / {share(row['share_present_control'])}",
                 _with(row, "effect_rd", "ci_lo", "ci_hi"),
@@ -180,9 +180,28 @@ def effects(table: pl.DataFrame, where: str) -> Table:
         notes=notes,
         numeric=frozenset({"q", "n"}),
         caption=f"Effects {where}, condition less control, paired by seed, 95 % intervals. present: share of seeds "
-        "with the event, condition / control. strength in envelopes. q over the family; for the placebo, which is in "
-        "none, p.",
+        "with the event, condition / control. strength in envelopes. q over the family; of the best half (quarter, "
+        "...) of the triggers the largest p on the way down from all of them; for the placebo, which is in no family, "
+        "p.",
     )
+
+
+def edit_name(row: Mapping[str, Any]) -> str:
+    """What was edited: the condition, and which part of the triggers if not all."""
+    return str(row["condition"]) if row["part"] == 1 else f"{row['condition']} (best 1/{row['part']})"
+
+
+def acting(table: pl.DataFrame, where: str) -> list[str]:
+    """One sentence an event and condition whose parts were replayed: how few items still act."""
+    found = []
+    for row in table.filter(pl.col("n_tried").list.len() > 1).iter_rows(named=True):
+        tried = ", ".join(number(size) for size in row["n_tried"])
+        best = "none of them acts" if row["n_acting"] is None else f"the smallest that acts: {number(row['n_acting'])}"
+        found.append(
+            f"{row['condition'].capitalize()} of the best {tried} items of event {row['consensus_event_id'][:8]}, "
+            f"{where}: {best}."
+        )
+    return found
 
 
 def _with(row: Mapping[str, Any], name: str, low: str, high: str) -> str:
@@ -191,21 +210,23 @@ def _with(row: Mapping[str, Any], name: str, low: str, high: str) -> str:
 
 def strengths(runs: pl.DataFrame) -> Figure:
     """The event's strength in every replay, by condition, one panel an event; seeds joined by lines."""
+    runs = runs.with_columns(edit=pl.struct("condition", "part").map_elements(edit_name, return_dtype=pl.String))
+    places_of = {name: (CONDITIONS.index(name.split(" ")[0]), name) for name in set(runs["edit"])}
     panels = runs.group_by("consensus_event_id", maintain_order=True).agg(pl.col("event_signature").first()).rows()
     figure, axes = canvas(1, len(panels), height=2.6, sharey=True)
     for axis, (event, signature) in zip(axes, panels, strict=True):
         own = runs.filter(pl.col("consensus_event_id") == event)
-        shown = [name for name in CONDITIONS if name in set(own["condition"])]
-        by_seed = own.group_by("seed", "condition").agg(pl.col("magnitude").mean())
+        shown = sorted(set(own["edit"]), key=places_of.__getitem__)
+        by_seed = own.group_by("seed", "edit").agg(pl.col("magnitude").mean())
         for seed in sorted(set(own["seed"])):
-            mine = dict(by_seed.filter(pl.col("seed") == seed).select("condition", "magnitude").rows())
+            mine = dict(by_seed.filter(pl.col("seed") == seed).select("edit", "magnitude").rows())
             places = [i for i, name in enumerate(shown) if name in mine]
             axis.plot(places, [mine[shown[i]] for i in places], color=GREY, linewidth=0.6, alpha=0.6, zorder=1)
         for i, name in enumerate(shown):
-            values = by_seed.filter(pl.col("condition") == name)["magnitude"].to_numpy()
+            values = by_seed.filter(pl.col("edit") == name)["magnitude"].to_numpy()
             axis.scatter([i] * len(values), values, s=14, color=PALETTE[i], zorder=2)
             axis.hlines(float(values.mean()), i - 0.25, i + 0.25, color=INK, linewidth=1.6, zorder=3)
-        axis.set_xticks(range(len(shown)), shown, fontsize=SMALL)
+        axis.set_xticks(range(len(shown)), [name.replace(" (", "\n(") for name in shown], fontsize=SMALL)
         axis.set_title(f"{signature} ({plural(own['seed'].n_unique(), 'seed')})", fontsize=LABEL)
     axes[0].set_ylabel("strength of the event\n(envelopes)", fontsize=LABEL)
     return Figure(

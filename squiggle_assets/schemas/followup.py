@@ -25,6 +25,7 @@ _SIGNATURE = "probe_set.band.metric_group.direction of the event"
 _TRIGGERS = "hash of the sorted item_ids"
 _SCOPE = "window: only draws inside the window are edited; run: in the whole run"
 _DRAW = "number of the placebo draw; 0 for other conditions"
+_PART = "edited are the best 1/part of the triggers; 1: all of them"
 _RD = "difference of the shares of seeds with the event, condition less control"
 _STATUS = "selected, or no_selection: the evidence named no event or no triggers"
 _KEYS = {"arm", "seed", "exp_id", "status"}
@@ -62,6 +63,7 @@ class Selection(_OfChoice):
     parent_arm: str = _text("arm that is replayed")
     analysis_id: str = _text("version of the interpretation that led to the choice")
     condition: str = _text("what the replays do", isin=_CONDITIONS)
+    part: int = _text(_PART, ge=1)
     edit_scope: str = _text(_SCOPE, isin=_SCOPES)
     draw: int = _text(_DRAW, ge=0)
     consensus_event_id: str = _text(_EVENT)
@@ -126,6 +128,7 @@ class _Measured(_OfChoice):
     n_items: int = _text("trigger items", ge=1)
     family_id: str = _text("true family of the items; 'several' if they are of more than one")
     condition: str = _text("what the replay did", isin=_CONDITIONS)
+    part: int = _text(_PART, ge=1)
     draw: int = _text(_DRAW, ge=0)
     edit_scope: str = _text(_SCOPE, isin=_SCOPES)
     base_run_id: str = _text(_PARENT)
@@ -201,14 +204,23 @@ class CounterfactualResults(_Measured, _OfStudy):
     class Config(Table.Config):
         """Key of the table."""
 
-        unique: ClassVar[list[str]] = ["exp_id", "consensus_event_id", "condition", "draw", "seed", "edit_scope"]
+        unique: ClassVar[list[str]] = [
+            "exp_id",
+            "consensus_event_id",
+            "condition",
+            "part",
+            "draw",
+            "seed",
+            "edit_scope",
+        ]
 
 
 class CounterfactualEffects(_OfStudy):
-    """One row per consensus event and condition: its effect over seeds against its control, and what it is called."""
+    """One row per consensus event, condition and part: its effect over seeds against its control, and its label."""
 
     consensus_event_id: str = _text(_EVENT)
     condition: str = _text("what the replays did", isin=_CONDITIONS)
+    part: int = _text(_PART, ge=1)
     control: str = _text("placebo; exact for the placebo itself", isin=_CONDITIONS)
     n_seeds: int = _text("pairs of runs", ge=0)
     num_control_runs: int = _text("runs of the control over those seeds, draws of the placebo counted", ge=0)
@@ -238,7 +250,12 @@ class CounterfactualEffects(_OfStudy):
     distance_ci_hi: float = _text("its upper end", unit="robust sd")
     p_value: float = _text("sign flip over seeds, presence, delay and magnitude together", gt=0, le=1)
     smallest_p: float = _text("the smallest that so many seeds can give", gt=0, le=1)
-    q_value: float = _text("Benjamini-Hochberg over the pre-registered family; null for the placebo", gt=0, le=1)
+    q_value: float = _text(
+        "Benjamini-Hochberg over the pre-registered family; of a part the largest p down to it from all triggers on "
+        "(fixed sequence); null for the placebo",
+        gt=0,
+        le=1,
+    )
     equivalence_p: float = _text("larger of the equivalence tests of delay and magnitude", ge=0, le=1)
     label: str = _text("by the stated rules", isin=_LABELS)
     reason: str = _text("the rule that fits, with its numbers")
@@ -251,6 +268,7 @@ class CounterfactualEffects(_OfStudy):
             "status",
             "consensus_event_id",
             "condition",
+            "part",
             "control",
             "n_seeds",
             "num_control_runs",
@@ -261,7 +279,7 @@ class CounterfactualEffects(_OfStudy):
     class Config(Table.Config):
         """Key of the table."""
 
-        unique: ClassVar[list[str]] = ["exp_id", "consensus_event_id", "condition"]
+        unique: ClassVar[list[str]] = ["exp_id", "consensus_event_id", "condition", "part"]
 
 
 class FollowupDesign(Table):

@@ -24,7 +24,7 @@ from squiggle_assets.science.policy import Policy
 from squiggle_assets.science.stats import poisson_lower
 from squiggle_assets.science.trigger_counts import EventCounts, count_windows
 from squiggle_assets.science.triggers import attribute
-from squiggle_assets.science.waves import TriggerSpec
+from squiggle_assets.science.waves import CONTROLS, TriggerSpec
 
 SIZES = (1, 2, 5, 10, 25, 50)
 """Bundle sizes that are tried."""
@@ -140,3 +140,24 @@ def smallest_acting(replays: pl.DataFrame, acting: Collection[str] = ACTING) -> 
     """
     acts = replays.group_by("size").agg(pl.col("label").is_in(list(acting)).all()).filter("label")["size"]
     return None if acts.is_empty() else int(acts.min())  # type: ignore[arg-type]
+
+
+def smallest_acting_items(selection: pl.DataFrame, effects: pl.DataFrame) -> pl.DataFrame:
+    """Of every event and condition the number of items in the smallest replayed set whose edit still acts.
+
+    selection: the frozen choices; effects: counterfactual_effects of one wave. Columns consensus_event_id, condition,
+    n_items (of all triggers), n_acting (null where no edit acts), n_tried (sizes of the sets, descending). Placebos and
+    exact replays are left out.
+    """
+    keys = ["consensus_event_id", "condition", "part"]
+    edited = selection.filter((pl.col("status") == "selected") & ~pl.col("condition").is_in(CONTROLS))
+    sizes = edited.select(*keys, size="n_items").unique()
+    rows = []
+    replayed = effects.join(sizes, on=keys).sort(keys)
+    for (event, condition), own in replayed.group_by("consensus_event_id", "condition", maintain_order=True):
+        rows.append((event, condition, own["size"].max(), smallest_acting(own), own["size"].to_list()))
+    schema: dict[str, Any] = {
+        **{"consensus_event_id": pl.String, "condition": pl.String},
+        **{"n_items": pl.Int64, "n_acting": pl.Int64, "n_tried": pl.List(pl.Int64)},
+    }
+    return pl.DataFrame(rows, schema=schema, orient="row")

@@ -16,6 +16,7 @@ from typing import Any
 
 import polars as pl
 
+from squiggle_assets.science.bundles import smallest_acting_items
 from squiggle_assets.science.claim_kinds import NAN, Claim
 from squiggle_assets.science.effects import CONTROL_OF
 from squiggle_assets.science.planted import Control
@@ -55,7 +56,10 @@ def _claim(
     confirmed: pl.DataFrame,
 ) -> Claim:
     chosen = selection.filter(
-        (pl.col("parent_arm") == parent) & (pl.col("condition") == condition) & (pl.col("status") == _SELECTED)
+        (pl.col("parent_arm") == parent)
+        & (pl.col("condition") == condition)
+        & (pl.col("part") == 1)
+        & (pl.col("status") == _SELECTED)
     )
     what = {"remove": "Removing", "replace": "Replacing", "placebo": "A placebo edit instead of"}
     verb = what.get(condition, f"Moving ({condition})")
@@ -79,6 +83,9 @@ def _claim(
         "label_reason": found["reason"],
         "risk_difference": [found[name] for name in ("effect_rd", "ci_lo", "ci_hi")],
         "fresh_seeds": None if fresh is None else {name: fresh[name] for name in _FRESH},
+        "smallest_acting": {
+            where: _acting(selection, table, found) for where, table in (("found", effects), ("fresh", confirmed))
+        },
     }
     estimate, seeds = _number(found["magnitude_difference"]), int(found["n_seeds"])
     return Claim(
@@ -109,9 +116,18 @@ def _effect_of(chosen: pl.DataFrame, condition: str, effects: pl.DataFrame) -> d
     if chosen.is_empty():
         return None
     found = effects.filter(
-        (pl.col("consensus_event_id") == chosen["consensus_event_id"][0]) & (pl.col("condition") == condition)
+        (pl.col("consensus_event_id") == chosen["consensus_event_id"][0])
+        & (pl.col("condition") == condition)
+        & (pl.col("part") == 1)
     )
     return None if found.is_empty() else found.row(0, named=True)
+
+
+def _acting(selection: pl.DataFrame, effects: pl.DataFrame, found: dict[str, Any]) -> dict[str, Any] | None:
+    own = smallest_acting_items(selection, effects).filter(
+        (pl.col("consensus_event_id") == found["consensus_event_id"]) & (pl.col("condition") == found["condition"])
+    )
+    return None if own.is_empty() else own.select("n_items", "n_acting", "n_tried").row(0, named=True)
 
 
 def _weaker(effect: dict[str, Any], alpha: float) -> bool:

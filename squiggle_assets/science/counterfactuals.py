@@ -25,7 +25,7 @@ ABOUT_RUNS = (
 """What is known of a replay beside its measurement, by seed."""
 _OF_CHOICE = (
     *("consensus_event_id", "event_signature", "trigger_set_id", "n_items", "family_id"),
-    *("condition", "draw", "edit_scope"),
+    *("condition", "part", "draw", "edit_scope"),
 )
 _MEASURED = (
     *("event_present", "event_step", "delay", "censored", "magnitude", "magnitude_ratio", "dis"),
@@ -57,10 +57,12 @@ def selection_row(
     location: FrozenLocation,
     intervention: Intervention,
     family_of: Mapping[str, str],
+    part: int = 1,
 ) -> dict[str, Any]:
     """The frozen choice of one follow-up arm and event: one row of selection.
 
-    family_of: true family by item_id, of every trigger. ValueError where one is missing.
+    family_of: true family by item_id, of every trigger; part: the items are the best 1/part of the event's triggers.
+    ValueError where a family is missing.
     """
     absent = [name for name in intervention.triggers if name not in family_of]
     if absent:
@@ -72,6 +74,7 @@ def selection_row(
         "parent_arm": parent_arm,
         "analysis_id": analysis_id,
         "condition": intervention.condition,
+        "part": part,
         "edit_scope": intervention.scope,
         "draw": intervention.draw,
         "consensus_event_id": consensus_event_id,
@@ -134,17 +137,17 @@ def runs_of(measured: pl.DataFrame, about: pl.DataFrame, row: Mapping[str, Any])
     if sorted(measured["seed"]) != sorted(about["seed"]):
         raise ValueError(f"measured are seeds {sorted(measured['seed'])}, described are {sorted(about['seed'])}")
     keys = {name: pl.lit(row[name]) for name in ("arm", "status", *_OF_CHOICE)}
-    typed = {name: expr.cast(pl.Int64) if name in ("n_items", "draw") else expr for name, expr in keys.items()}
+    typed = {name: expr.cast(pl.Int64) if name in ("n_items", "part", "draw") else expr for name, expr in keys.items()}
     return measured.join(about, on="seed").with_columns(**typed).select(RUN_COLUMNS).sort("seed")
 
 
 def results_of(runs: pl.DataFrame, effects: pl.DataFrame, *, exp_id: str) -> pl.DataFrame:
-    """counterfactual_results (RESULT_COLUMNS): every run with the effect and label of its event and condition.
+    """counterfactual_results (RESULT_COLUMNS): every run with the effect and label of its event, condition and part.
 
     runs: counterfactual_runs of all follow-up arms of a study; effects: effects_of them. Exact replays are no
     condition and have no effect.
     """
-    keys = ["consensus_event_id", "condition"]
+    keys = ["consensus_event_id", "condition", "part"]
     beside = runs.join(effects.select(*keys, *_EFFECT), on=keys, how="left", maintain_order="left")
-    order = ["consensus_event_id", "condition", "edit_scope", "draw", "seed"]
+    order = ["consensus_event_id", "condition", "part", "edit_scope", "draw", "seed"]
     return beside.with_columns(exp_id=pl.lit(exp_id)).select(RESULT_COLUMNS).sort(order)

@@ -54,6 +54,8 @@ class Effect(NamedTuple):
 
     event: str
     condition: str
+    part: int
+    """Edited were the best 1/part of the triggers."""
     control: str
     seeds: tuple[int, ...]
     num_control_runs: int

@@ -1,7 +1,8 @@
 """What leaving items out, replacing or moving them did to an event, against placebo edits, over seeds.
 
-Here: paired effects of each (event, condition) and their q. Not here: the outcome of one run (frozen_location), what an
-effect is called (effect_labels), the design before it runs (followup_design).
+Here: paired effects of each (event, condition) and their q, also of edits of a part of the triggers. Not here: the
+outcome of one run (frozen_location), what an effect is called (effect_labels), the design before it runs
+(followup_design).
 Legend: S = seeds.
 
 Pairs are the runs of one seed: they share everything up to the first edit. The draws of the placebo are averaged within
@@ -17,6 +18,9 @@ two runs of a seed are not negatively correlated, and in at most .10 whatever th
 One p a (event, condition): the exact sign flip over presence, delay and magnitude together (stats.max_sign_flip), so
 that three outcomes are no three chances. q is Benjamini-Hochberg over the pre-registered family; a test that could not
 be made stays in it with p = 1. The placebo is a check and not in the family: no correction shall hide what it does.
+Parts of the triggers (the best half, quarter, ...) are tested in a fixed sequence that begins with all of them: the q
+of a part is the largest of the q of the whole and the p of every part from there down to it, so the family keeps its
+level and a part is only found to act if every larger one was. Its control is the placebo of the whole (more edits).
 """
 
 from __future__ import annotations
@@ -49,6 +53,7 @@ CONTROL_OF = {"placebo": "exact"}
 RUN_COLUMNS = (
     "consensus_event_id",
     "condition",
+    "part",
     "draw",
     "seed",
     "event_present",
@@ -68,7 +73,9 @@ _NUMBERS = (
 )
 SCHEMA = pl.Schema(
     {
-        **dict.fromkeys(("consensus_event_id", "condition", "control"), pl.String()),
+        **dict.fromkeys(("consensus_event_id", "condition"), pl.String()),
+        "part": pl.Int64(),
+        "control": pl.String(),
         **dict.fromkeys(("n_seeds", "num_control_runs"), pl.Int64()),
         "seeds": pl.String(),
         **dict.fromkeys(_NUMBERS, pl.Float64()),
@@ -84,14 +91,17 @@ def effects_of(
     *,
     family: Sequence[tuple[str, str]],
     margins: Margins,
+    parts: Sequence[int] = (),
     rng: np.random.Generator | None = None,
 ) -> pl.DataFrame:
-    """Effects (SCHEMA) of every (event, condition) of the family and of the placebo, by event and condition.
+    """Effects (SCHEMA) of every (event, condition) of the family and of the placebo, by event, condition and part.
 
     Args:
         runs: One row a run and event (RUN_COLUMNS), runs that were stopped left out.
         family: The pre-registered (consensus_event_id, condition).
         margins: What counts as preserved, and alpha; set before the runs.
+        parts: Parts of the triggers that were edited too (2: the best half), of whatever members of the family have
+            runs of them.
         rng: Of the sign flips; needed above 16 seeds only.
 
     Raises:
@@ -101,11 +111,31 @@ def effects_of(
     _check(runs, family)
     placebos = [(event, "placebo") for event in sorted({event for event, _ in family})]
     effects = [_effect(runs, event, condition, margins, rng) for event, condition in [*family, *placebos]]
-    p = np.array([1.0 if np.isnan(effect.p_value) else effect.p_value for effect in effects[: len(family)]])
+    p = np.array([_p_or_one(effect) for effect in effects[: len(family)]])
     levels = [*benjamini_hochberg(p).tolist(), *[float("nan")] * len(placebos)]
-    rows = [_row(effect._replace(q_value=q), margins) for effect, q in zip(effects, levels, strict=True)]
-    table = pl.DataFrame(rows, schema=SCHEMA).sort("consensus_event_id", "condition")
+    corrected = [effect._replace(q_value=q) for effect, q in zip(effects, levels, strict=True)]
+    for whole in corrected[: len(family)]:
+        corrected += _of_parts(runs, whole, parts, margins, rng)
+    rows = [_row(effect, margins) for effect in corrected]
+    table = pl.DataFrame(rows, schema=SCHEMA).sort("consensus_event_id", "condition", "part")
     return table.with_columns(pl.selectors.float().fill_nan(None))
+
+
+def _p_or_one(effect: Effect) -> float:
+    return 1.0 if np.isnan(effect.p_value) else effect.p_value
+
+
+def _of_parts(
+    runs: pl.DataFrame, whole: Effect, parts: Sequence[int], margins: Margins, rng: np.random.Generator | None
+) -> list[Effect]:
+    """Effects of the parts that have runs, largest part first, each with the q of the fixed sequence."""
+    own = runs.filter((pl.col("consensus_event_id") == whole.event) & (pl.col("condition") == whole.condition))
+    found, q = [], whole.q_value
+    for part in sorted(set(parts) & set(own["part"])):
+        effect = _effect(runs, whole.event, whole.condition, margins, rng, part)
+        q = max(q, _p_or_one(effect))
+        found.append(effect._replace(q_value=q))
+    return found
 
 
 def _check(runs: pl.DataFrame, family: Sequence[tuple[str, str]]) -> None:
@@ -115,9 +145,9 @@ def _check(runs: pl.DataFrame, family: Sequence[tuple[str, str]]) -> None:
     controls = [pair for pair in family if pair[1] in ("exact", "placebo")]
     if controls or len(set(family)) != len(family):
         raise ValueError(f"a family names each (event, condition) once and no control, got {list(family)}")
-    twice = runs.filter(runs.select(RUN_COLUMNS[:4]).is_duplicated())
+    twice = runs.filter(runs.select(RUN_COLUMNS[:5]).is_duplicated())
     if len(twice):
-        raise ValueError(f"a run is there twice: {twice.select(RUN_COLUMNS[:4]).row(0)}")
+        raise ValueError(f"a run is there twice: {twice.select(RUN_COLUMNS[:5]).row(0)}")
     uneven = (
         runs.group_by("consensus_event_id").agg(pl.col("horizon_steps").n_unique()).filter(pl.col("horizon_steps") > 1)
     )
@@ -125,9 +155,11 @@ def _check(runs: pl.DataFrame, family: Sequence[tuple[str, str]]) -> None:
         raise ValueError(f"runs of event {uneven['consensus_event_id'][0]!r} were watched for different times")
 
 
-def _by_seed(runs: pl.DataFrame, event: str, condition: str) -> pl.DataFrame:
+def _by_seed(runs: pl.DataFrame, event: str, condition: str, part: int) -> pl.DataFrame:
     """One row a seed, mean over its draws; the time of the middle draw (the earlier of two) beside it."""
-    own = runs.filter((pl.col("consensus_event_id") == event) & (pl.col("condition") == condition))
+    own = runs.filter(
+        (pl.col("consensus_event_id") == event) & (pl.col("condition") == condition) & (pl.col("part") == part)
+    )
     middle = (pl.len() - 1) // 2
     return (
         own.sort("seed", "steps_to_event", "censored", "draw")
@@ -145,10 +177,15 @@ def _by_seed(runs: pl.DataFrame, event: str, condition: str) -> pl.DataFrame:
 
 
 def _effect(
-    runs: pl.DataFrame, event: str, condition: str, margins: Margins, rng: np.random.Generator | None
+    runs: pl.DataFrame,
+    event: str,
+    condition: str,
+    margins: Margins,
+    rng: np.random.Generator | None,
+    part: int = 1,
 ) -> Effect:
     control = CONTROL_OF.get(condition, "placebo")
-    mine, theirs = (_by_seed(runs, event, name) for name in (condition, control))
+    mine, theirs = _by_seed(runs, event, condition, part), _by_seed(runs, event, control, 1)
     pairs = mine.join(theirs, on="seed", how="inner", suffix="_control").sort("seed")
     present, usual = (pairs[name].to_numpy() for name in ("present", "present_control"))
     shifts = {
@@ -161,6 +198,7 @@ def _effect(
     return Effect(
         event=event,
         condition=condition,
+        part=part,
         control=control,
         seeds=tuple(pairs["seed"]),
         num_control_runs=int(pairs["num_control"].sum()),
@@ -227,6 +265,7 @@ def _row(effect: Effect, margins: Margins) -> dict[str, Any]:
     return {
         "consensus_event_id": effect.event,
         "condition": effect.condition,
+        "part": effect.part,
         "control": effect.control,
         "n_seeds": len(effect.seeds),
         "num_control_runs": effect.num_control_runs,

@@ -287,14 +287,16 @@ class Study:
         return profile.num_seeds * self.seed_factor
 
     def sized(self, profile: Profile) -> Study:
-        """The study with as many placebo draws and weights of cores as a profile makes."""
+        """The study with as many placebo draws, parts of the triggers and weights of cores as a profile makes."""
         weights = list(dict.fromkeys(each.weight for each in self.followups if each.core is not None))
-        tried = weights[: profile.num_weights]
+        parts = sorted({each.part for each in self.followups})
+        tried, edited = weights[: profile.num_weights], parts[: 1 + profile.num_bundle_parts]
         kept = (
             each
             for each in self.followups
             if (each.condition != "placebo" or each.draw < profile.num_placebo_draws)
             and (each.core is None or each.weight in tried)
+            and each.part in edited
         )
         return replace(self, followups=tuple(kept))
 
@@ -341,3 +343,5 @@ class Profile:
     """How many of a study's placebo follow-ups (random edits of the same size) are made."""
     num_weights: int = 3
     """How many of a study's weights on a core of items are tried, in the study's order."""
+    num_bundle_parts: int = 3
+    """Of the parts of the triggers that a study registers, largest first, beside all of them."""

@@ -70,6 +70,8 @@ class FollowUp:
     """Confirmation only: the curriculum starts from this core instead of being the parent's; condition is 'exact'."""
     weight: int = 0
     """Of a core item while the others are ramped in from 0 to 1; 0 without a core."""
+    part: int = 1
+    """Only the best 1/part of the triggers are edited: which smaller sets still act."""
 
     def __post_init__(self) -> None:
         """Refuse a core without a weight, a weight without a core, and edits of what starts from a core."""
@@ -77,10 +79,13 @@ class FollowUp:
             raise ValueError(f"a core comes with a weight from 1 on, got core {self.core!r} and weight {self.weight}")
         if self.core is not None and (self.condition != "exact" or self.draw):
             raise ValueError(f"runs that start from a core are no replays, got {self.condition!r}, draw {self.draw}")
+        if self.part < 1 or (self.part > 1 and (self.condition in CONTROLS or self.core is not None)):
+            raise ValueError(f"a part of the triggers is for edits that are no control, got {self!r}")
 
     @property
     def name(self) -> str:
-        """<parent>.<condition>, with -<draw> from the second draw on; <parent>.<core>-w<weight> with a core."""
+        """<parent>.<condition>, with -<draw> from the second draw on, -1of<part>, or <parent>.<core>-w<weight>."""
         if self.core is not None:
             return f"{self.parent}.{self.core}-w{self.weight}"
-        return f"{self.parent}.{self.condition}" + (f"-{self.draw + 1}" if self.draw else "")
+        draw, part = (f"-{self.draw + 1}" if self.draw else ""), (f"-1of{self.part}" if self.part > 1 else "")
+        return f"{self.parent}.{self.condition}{draw}{part}"

@@ -9,11 +9,14 @@ from squiggle_assets.science.waves import FollowUp
 from squiggle_assets.studies.curriculum_ab import CURRICULUM_AB
 
 _EDITS = ("exact", "remove", "replace")
+_PARTS = (2, 4, 8)
+"""The best half, quarter and eighth of the triggers are removed too: how few of them still do it."""
 
 
 def _followups(parent: str, *conditions: str) -> tuple[FollowUp, ...]:
     edits = tuple(FollowUp(parent=parent, condition=each) for each in conditions)  # type: ignore[arg-type]
-    return edits + tuple(FollowUp(parent=parent, condition="placebo", draw=draw) for draw in range(5))
+    parts = tuple(FollowUp(parent=parent, condition="remove", part=part) for part in _PARTS)
+    return edits + parts + tuple(FollowUp(parent=parent, condition="placebo", draw=draw) for draw in range(5))
 
 
 TRIGGER_MINING: Study = replace(

@@ -51,7 +51,14 @@ def selection() -> pl.DataFrame:
             Selection,
             **{"arm": f"planted.{condition}", "status": "selected", "parent_arm": "planted", "analysis_id": "x"},
             **EVENT,
-            **{"condition": condition, "draw": 0, "trigger_set_id": "t", "trigger_items": '["i"]', "n_items": 8},
+            **{
+                "condition": condition,
+                "part": 1,
+                "draw": 0,
+                "trigger_set_id": "t",
+                "trigger_items": '["i"]',
+                "n_items": 8,
+            },
             **{"family_id": "several", "probe_set": "a", "layer_lo": 0, "layer_hi": 0, "metric_group": "angle"},
             **{"polarity": 1, "event_step": 144, "onset_step": 140.0, "tolerance_steps": 5.0, "floor": 1.0},
             **{"window_first": 120, "window_stop": 145},
@@ -66,7 +73,14 @@ def runs() -> pl.DataFrame:
     rows = [
         model_row(
             CounterfactualRuns,
-            **{"arm": f"planted.{condition}", "seed": seed, "status": "selected", "draw": 0, "condition": condition},
+            **{
+                "arm": f"planted.{condition}",
+                "seed": seed,
+                "status": "selected",
+                "draw": 0,
+                "condition": condition,
+                "part": 1,
+            },
             **EVENT,
             **{"trigger_set_id": "t", "n_items": 8, "family_id": "several", "base_run_id": "b", "cf_run_id": "c"},
             **{"event_present": level > 2, "censored": False, "magnitude": level + seed / 10, "steps_to_event": 4.0},
@@ -87,7 +101,7 @@ def effects() -> pl.DataFrame:
         rows.append(
             model_row(
                 CounterfactualEffects,
-                **{"exp_id": STUDY.name, "status": "selected", "condition": condition, "control": control},
+                **{"exp_id": STUDY.name, "status": "selected", "condition": condition, "part": 1, "control": control},
                 **{"consensus_event_id": EVENT["consensus_event_id"], "n_seeds": 8, "num_control_runs": 8},
                 **{
                     "seeds": "[]",

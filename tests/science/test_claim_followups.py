@@ -16,10 +16,13 @@ from squiggle_assets.studies.trigger_mining import TRIGGER_MINING
 
 STUDY = replace(
     TRIGGER_MINING,
-    followups=tuple(
-        FollowUp(parent=parent, condition=condition)  # type: ignore[arg-type]
-        for parent in ("planted", "blocked")
-        for condition in ("exact", "remove", "placebo")
+    followups=(
+        *(
+            FollowUp(parent=parent, condition=condition)  # type: ignore[arg-type]
+            for parent in ("planted", "blocked")
+            for condition in ("exact", "remove", "placebo")
+        ),
+        *(FollowUp(parent="planted", condition="remove", part=part) for part in (2, 4)),
     ),
 )
 
@@ -28,12 +31,15 @@ def selection(*parents: str) -> pl.DataFrame:
     rows = [
         {
             **{"parent_arm": each.parent, "condition": each.condition, "consensus_event_id": f"event-{each.parent}"},
-            **{"status": "selected", "n_items": 8},
+            **{"status": "selected", "n_items": 8 // each.part, "part": each.part},
         }
         for each in STUDY.followups
         if each.parent in parents
     ]
-    nothing = {**dict.fromkeys(("parent_arm", "condition", "consensus_event_id", "n_items")), "status": "no_selection"}
+    nothing = {
+        **dict.fromkeys(("parent_arm", "condition", "consensus_event_id", "n_items", "part")),
+        "status": "no_selection",
+    }
     return pl.DataFrame([*rows, nothing], infer_schema_length=None)
 
 
@@ -42,7 +48,7 @@ def effect(parent: str, condition: str, low: float, high: float, p: float) -> di
         **{"consensus_event_id": f"event-{parent}", "condition": condition, "label": "weakens", "reason": "."},
         **{"magnitude_difference": (low + high) / 2, "magnitude_ci_lo": low, "magnitude_ci_hi": high},
         **{"effect_rd": -0.5, "ci_lo": -0.8, "ci_hi": -0.1, "p_value": p, "q_value": p, "smallest_p": 2 / 256},
-        "n_seeds": 8,
+        **{"n_seeds": 8, "part": 1},
     }
 
 
@@ -64,6 +70,18 @@ def test_removed_triggers_that_weaken_the_event_on_both_rosters_are_supported_an
     assert found["placebo:planted"]["verdict"] == "not supported"
     assert found["placebo:planted"]["contrast"] == "exact" and found["remove:planted"]["contrast"] == "placebo"
     assert json.loads(found["remove:planted"]["evidence"])["fresh_seeds"]["label"] == "weakens"
+
+
+def test_a_claim_is_about_all_triggers_and_says_how_few_of_them_still_act() -> None:
+    half = {**REMOVED, "part": 2, "magnitude_difference": -9.0, "label": "kills"}
+    quarter = {**REMOVED, "part": 4, "label": "weakens"}
+    whole = {**REMOVED, "label": "kills"}
+    found = claims([half, whole, quarter, PLACEBO], [whole, PLACEBO], "planted")["remove:planted"]
+    assert found["estimate"] == -3.0 and found["n_items"] == 8
+    assert json.loads(found["evidence"])["smallest_acting"] == {
+        "found": {"n_items": 8, "n_acting": 4, "n_tried": [8, 4, 2]},
+        "fresh": {"n_items": 8, "n_acting": 8, "n_tried": [8]},
+    }
 
 
 @pytest.mark.parametrize(
@@ -92,3 +110,10 @@ def test_an_arm_without_triggers_has_its_claim_and_says_so() -> None:
     assert found["estimate"] is None and found["q_value"] is None
     assert "no consensus event of the arm has triggers" in found["method"]
     assert found["verdict"] == "underpowered"
+
+
+@pytest.mark.parametrize("given", [{"condition": "placebo"}, {"condition": "exact"}, {"condition": "remove", "part": 0}])
+def test_only_edits_that_are_no_control_have_parts(given: dict[str, Any]) -> None:
+    assert FollowUp(parent="iid", condition="remove", part=4).name == "iid.remove-1of4"
+    with pytest.raises(ValueError, match="part of the triggers"):
+        FollowUp(**{"parent": "iid", "part": 2, **given})

@@ -44,8 +44,9 @@ PARENTS = series([(80, 2, "sparsity_proxy", 9.0)])
 LOCATION = freeze(PARENTS, EVENT, fake.SPEC)
 
 
-def selection(condition: str, draw: int = 0, triggers=("y", "x")) -> dict:
+def selection(condition: str, draw: int = 0, triggers=("y", "x"), part: int = 1) -> dict:
     return selection_row(
+        part=part,
         arm=f"iid.{condition}{draw}",
         parent_arm="iid",
         analysis_id="v",

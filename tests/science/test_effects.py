@@ -19,7 +19,7 @@ HORIZON = 100.0
 FAMILY = [("e", "remove")]
 
 
-def runs(condition: str, present, *, times=None, magnitudes=None, draw: int = 0, event: str = "e") -> pl.DataFrame:
+def runs(condition: str, present, *, times=None, magnitudes=None, draw: int = 0, part: int = 1, event: str = "e"):
     """One run a seed; a time of None is censored."""
     num = len(present)
     times = [4.0 if there else None for there in present] if times is None else times
@@ -28,6 +28,7 @@ def runs(condition: str, present, *, times=None, magnitudes=None, draw: int = 0,
         {
             "consensus_event_id": event,
             "condition": condition,
+            "part": pl.Series([part] * num, dtype=pl.Int64),
             "draw": pl.Series([draw] * num, dtype=pl.Int64),
             "seed": pl.Series(range(num), dtype=pl.Int64),
             "event_present": [bool(there) for there in present],
@@ -175,6 +176,33 @@ def test_the_placebo_is_held_against_the_exact_replays_and_can_be_seen_to_kill()
     loud = effects_of(pl.concat([runs("remove", [0] * 8), killed]), family=FAMILY, margins=MARGINS)
     labels = dict(loud.select("condition", "label").iter_rows())
     assert labels["placebo"] == "kills" and labels["remove"] != "kills"
+
+
+def test_parts_are_tested_in_a_fixed_sequence_from_all_triggers_down():
+    # half kills as all do, a quarter leaves the event as it was, an eighth kills again by luck
+    half, eighth = (runs("remove", [0] * 8, part=part) for part in (2, 8))
+    quarter = runs("remove", [1] * 8, magnitudes=noisy(8, seed=1), part=4)
+    rows = pl.concat([runs("remove", [0] * 8), quarter, eighth, half, placebos()])
+    family = [("e", "remove"), ("e", "replace")]
+    found = effects_of(rows, family=family, margins=MARGINS, parts=(8, 4, 2))
+    removed = found.filter(pl.col("condition") == "remove")
+    assert removed["part"].to_list() == [1, 2, 4, 8]
+    q, p = removed["q_value"].to_list(), removed["p_value"].to_list()
+    assert q[0] == pytest.approx(2 * 2 / 2**8) and p[1] == p[3] == 2 / 2**8
+    assert q == pytest.approx([q[0], max(q[0], p[1]), p[2], p[2]]) and p[2] > 0.05
+    assert removed["label"].to_list() == ["kills", "kills", "preserves", "inconclusive"]
+    # the whole, its family and the placebo are what they are without any part
+    alone = effects_of(rows.filter(pl.col("part") == 1), family=family, margins=MARGINS)
+    assert found.filter(pl.col("part") == 1).equals(alone)
+
+
+def test_a_part_is_not_found_to_act_where_the_whole_does_not():
+    whole = runs("remove", [1] * 8, magnitudes=noisy(8, seed=1))
+    found = effects_of(
+        pl.concat([whole, runs("remove", [0] * 8, part=2), placebos()]), family=FAMILY, margins=MARGINS, parts=(2,)
+    )
+    part = found.filter(pl.col("part") == 2).row(0, named=True)
+    assert part["p_value"] == 2 / 2**8 and part["q_value"] > 0.05 and part["label"] == "inconclusive"
 
 
 def test_q_is_over_the_registered_family_with_untested_members_in_it():
