@@ -248,8 +248,13 @@ def test_the_package_holds_the_core_its_curriculum_and_the_verdicts():
     core, (rows, exposure) = made["impact_core"], curricula(made["impact_core"])
     claims = empty(Claims)
     at = step(identity=SimpleNamespace(inputs={"impact_curriculum/claims": "0" * 64}))
+    # items of the controls are handed on too: here they have a source of their own
+    own = core.filter(pl.col("core") == "impact")["item_id"].to_list()
+    pool = ITEMS.with_columns(
+        source=pl.when(pl.col("item_id").is_in(own)).then(pl.lit("generated")).otherwise(pl.lit("x"))
+    )
     draft = impact_outcomes._package(
-        at, ITEMS, core, made["impact_status"], rows, exposure, empty(ImpactEffects), claims
+        at, pool, core, made["impact_status"], rows, exposure, empty(ImpactEffects), claims
     )["impact_package"]
     assert set(draft.files) == {
         "impact_core.jsonl", "impact_ramp.yaml", "expected_exposure.jsonl", "claims.jsonl", "effects.jsonl",
@@ -265,6 +270,7 @@ def test_the_package_holds_the_core_its_curriculum_and_the_verdicts():
     total = drawn.filter(pl.col("arm") == IMPACT)["expected_draws"].sum()
     assert total == pytest.approx(PROFILE.training.total_steps * PROFILE.training.batch_size)
     manifest = draft.documents["manifest.json"]
+    assert set(manifest["source_licences"]) == {"generated", "x"}
     assert manifest["status"]["status"] == "ranked" and manifest["seeds"]["confirmation"] == list(STUDY.fresh_seeds[:2])
     assert {entry["path"] for entry in manifest["files"]} == set(draft.files)
     assert next(entry["rows"] for entry in manifest["files"] if entry["path"] == "impact_core.jsonl") == 30
