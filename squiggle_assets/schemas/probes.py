@@ -111,8 +111,14 @@ class ProbeTests(Table):
                              unit=_SPREADS)  # fmt: skip
     ci_lo: float = column("95 % t interval over seeds; " + _NO_INTERVAL, unit=_SPREADS, nullable=True)
     ci_hi: float = column("its upper end", unit=_SPREADS, nullable=True)
-    p_value: float = column("arm and mixtures exchanged within seeds", nullable=True, gt=0, le=1)
-    p_familywise: float = column("against the largest arm of each draw; null for mixtures", nullable=True, gt=0, le=1)
+    p_seeds: float = column("arm and mixtures exchanged within seeds", nullable=True, gt=0, le=1)
+    p_items: float = column(
+        "the arm's items as one more set among the mixtures; null where those do not differ", nullable=True, gt=0, le=1
+    )
+    p_value: float = column("the larger of the two", nullable=True, gt=0, le=1)
+    p_familywise: float = column(
+        "as p_seeds, against the largest arm of each draw; null for mixtures", nullable=True, gt=0, le=1
+    )
     q_value: float = column("Benjamini-Hochberg over the arms that are no mixtures", nullable=True, gt=0, le=1)
     control: str = column("the mixture that is hardest to exceed", nullable=True)
     control_difference: float = column("distance - the control's", unit=_SPREADS, nullable=True)

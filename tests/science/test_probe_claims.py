@@ -57,6 +57,8 @@ def test_a_claim_carries_its_control_its_interval_and_both_ways_of_matching(foun
     assert len(evidence["by_seed"]) == 8 and evidence["p_familywise"] <= 0.01
     of_tests = found.tests.filter((pl.col("arm") == "cyclic_groups") & (pl.col("matched") == TOKENS)).row(0, named=True)
     assert (of_tests["distance"], of_tests["p_value"]) == (row["estimate"], row["p_value"])
+    assert row["p_value"] == max(of_tests["p_seeds"], of_tests["p_items"])
+    assert evidence["p"]["items"] == pytest.approx(of_tests["p_items"], abs=1e-6)
 
 
 def test_tables_are_those_that_the_schemas_declare(found: ProbeResult) -> None:

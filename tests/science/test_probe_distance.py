@@ -7,7 +7,7 @@ from scipy.spatial.distance import cdist
 
 from squiggle_assets.science.probe_distance import _by_seed, _exchanged, distances_of, exchanges, signatures
 from squiggle_assets.science.probe_signature import SIGNATURE
-from squiggle_assets.science.stats import permutation_p
+from squiggle_assets.science.stats import permutation_p, prediction_p
 from tests.science.probe_runs import summaries
 
 MIXTURES = ("m1", "m2", "m3", "m4")
@@ -100,6 +100,35 @@ def test_without_a_difference_p_is_uniform_and_the_distance_is_zero_on_average()
     # of 300 at .05: 15 expected, 99.9 % of the binomial is within 4 to 28
     assert 4 <= sum(value <= 0.05 for value in p) <= 28
     assert abs(np.mean(means)) < 4 * np.std(means) / np.sqrt(300)
+
+
+def test_a_set_of_items_with_an_effect_of_its_own_is_no_family_effect() -> None:
+    # 100 studies: a family that is one more random set of items; sets differ by twice what runs differ by. Exchanged
+    # within seeds nearly every such set is found, for it does the same in every seed
+    draws, by_seeds, found_in = np.random.default_rng(6), 0, 0
+    names = ("one", *MIXTURES)
+    for _ in range(100):
+        values = 2 * draws.normal(size=(5, 1, 6)) + draws.normal(size=(5, 6, 6)) + 3 * draws.normal(size=(1, 6, 6))
+        rows = pl.DataFrame(
+            [
+                {"arm": arm, "seed": seed, **dict(zip(SIGNATURE, values[a, seed].tolist(), strict=True))}
+                for a, arm in enumerate(names)
+                for seed in SEEDS
+            ]
+        )
+        one = distances_of(rows, ("one",), MIXTURES, tuple(SEEDS), num_draws=99, rng=draws)["one"]
+        assert one.p_value == max(one.p_seeds, one.p_items)
+        by_seeds += one.p_seeds <= 0.05
+        found_in += one.p_value <= 0.05
+    # 5 expected; 99.9 % of the binomial is at most 13
+    assert by_seeds > 80 and found_in <= 13
+
+
+def test_what_p_items_compares_with_are_the_other_mixtures() -> None:
+    distances = found({"far": 3.0})
+    others = [distances[name].estimate for name in MIXTURES]
+    assert distances["far"].p_items == prediction_p(distances["far"].estimate, np.array(others))
+    assert distances["m2"].p_items == prediction_p(others[1], np.array([others[0], *others[2:]]))
 
 
 def test_a_plain_length_would_not_be_zero_without_a_difference() -> None:
