@@ -87,8 +87,13 @@ class ProbeSummaries(_OfProbe):
     sv_entropy_change: float = column("mean |delta| over layers", unit="nats", ge=0)
     sparsity_proxy_change: float = column("mean |delta| over layers", ge=0)
     principal_angle: float = column("mean over layers, after against before", unit="radians", ge=0)
-    drift_path: float = column("way in effective rank", unit="per 1000 tokens", nullable=True, ge=0)
-    alignment_path: float = column("way in radians", unit="radians per 1000 tokens", nullable=True, ge=0)
+    drift_path: float = column(
+        "way in effective rank; at equal steps over the tokens of an average run",
+        unit="per 1000 tokens",
+        nullable=True,
+        ge=0,
+    )
+    alignment_path: float = column("the same in radians", unit="radians per 1000 tokens", nullable=True, ge=0)
     drift_velocity_global: float = column("mean over layers", unit=_PER_STEP, nullable=True, ge=0)
     drift_acceleration_global: float = column("mean over layers", unit="metric per step^2", nullable=True, ge=0)
     volatility_global: float = column("mean over layers", unit=_PER_STEP, nullable=True, ge=0)

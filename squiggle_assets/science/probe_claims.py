@@ -25,7 +25,8 @@ from squiggle_assets.science.spec import Study
 from squiggle_assets.science.stats import benjamini_hochberg
 
 TOKENS, STEPS = "tokens", "steps"
-"""How runs are matched: claims rest on equal tokens; equal steps stand beside them."""
+"""How runs are matched: estimates are those at equal tokens, p is the larger of the two. Items of one family are longer
+than those of another: at equal tokens it has made fewer updates, at equal steps it has read more."""
 _UNIT = "spreads of random mixtures"
 _TESTS: dict[str, Any] = {
     **dict.fromkeys(("arm", "role", "matched"), pl.String),
@@ -128,8 +129,8 @@ def _claim(kind: str, arm: str, found: Mapping[str, Mapping[str, Distance]], mix
             "mean over seeds of the difference from the mean mixture along the direction of the other seeds, each "
             f"component in spreads of the {len(mixtures)} mixtures, at equal training tokens; p: the larger of "
             f"arm and mixtures exchanged within seeds, {len(own.draws)} draws, and one more set of items among the "
-            "mixtures (prediction t); t interval over seeds; control: the mixture, held against the other mixtures, "
-            "that is hardest to exceed"
+            "mixtures (prediction t), at equal tokens or at equal steps; t interval over seeds; control: the mixture, "
+            "held against the other mixtures, that is hardest to exceed"
         ),
         "evidence": {
             "tables": ["probe_summaries", "probe_tests", "probe_draws"],
@@ -139,13 +140,14 @@ def _claim(kind: str, arm: str, found: Mapping[str, Mapping[str, Distance]], mix
             "components": {part: round(value, 4) for part, value in own.components.items()},
             "p": {"seeds": _known(own.p_seeds), "items": _known(own.p_items)},
             "p_familywise": _known(own.p_familywise),
-            "at_equal_steps": {"distance": round(steps.estimate, 4), "p": _known(steps.p_value)},
+            "p_at_equal": {TOKENS: _known(own.p_value), STEPS: _known(steps.p_value)},
+            "distance_at_equal_steps": round(steps.estimate, 4),
         },
     }
     return Claim(
         row=row,
         arms=(arm, *mixtures),
-        p_value=own.p_value,
+        p_value=float(np.maximum(own.p_value, steps.p_value)),
         smallest_p=own.smallest_p,
         interval=own.interval,
         control=_controls(arm, found[TOKENS], mixtures),

@@ -109,6 +109,22 @@ def test_rows_of_all_runs_are_those_of_the_tables_and_tell_what_was_drawn() -> N
     assert all(tokens[name].is_finite().all() for name in SIGNATURE)
 
 
+def test_at_equal_steps_the_length_of_the_items_does_not_make_a_signature() -> None:
+    parts = runs({arm: 0.0 for arm in ("cyclic_groups", "mixture-1")}, range(2))
+    geometry_, dynamics, manifest, trace = parts
+    found = []
+    for length in (10, 20):
+        lengths = {item: length if item.startswith("cyclic") else 10 for item in trace["item_id"].unique()}
+        tables = probe_tables(
+            PROBE_HARNESS, geometry=geometry_, dynamics=dynamics, manifest=manifest, trace=trace, lengths=lengths
+        )
+        found.append(tables.summaries.filter(pl.col("matched") == "steps").sort("arm", "seed"))
+    even, longer = (rows.select(SIGNATURE).to_numpy() for rows in found)
+    # 20 tokens a step, or 40 and 20: ways over 30 for all
+    np.testing.assert_allclose(longer[:, :4], even[:, :4])
+    np.testing.assert_allclose(longer[:, 4:], even[:, 4:] * 20 / 30)
+
+
 def test_a_stopped_run_has_no_rows() -> None:
     geometry_, dynamics, manifest, trace = runs({"cyclic_groups": 0.0, "mixture-1": 0.0}, range(2))
     stopped = manifest.with_columns(stopped_early=(pl.col("seed") == 1) & (pl.col("arm") == "mixture-1"))
