@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from io_managers.folders import check_file_name
 from partitions.mappings import Place, mapping
 from squiggle_assets import profiles
 from squiggle_assets.assets import analysis, evidence, impact, impact_outcomes, impact_study, runs, shared
@@ -269,7 +270,8 @@ def test_the_package_holds_the_core_its_curriculum_and_the_verdicts():
     drawn = pl.read_ndjson(draft.files["expected_exposure.jsonl"])
     total = drawn.filter(pl.col("arm") == IMPACT)["expected_draws"].sum()
     assert total == pytest.approx(PROFILE.training.total_steps * PROFILE.training.batch_size)
-    manifest = draft.documents["manifest.json"]
+    manifest = draft.documents["package.json"]
+    assert [check_file_name(name) for name in (*draft.files, *draft.documents)]
     assert set(manifest["source_licences"]) == {"generated", "x"}
     assert manifest["status"]["status"] == "ranked" and manifest["seeds"]["confirmation"] == list(STUDY.fresh_seeds[:2])
     assert {entry["path"] for entry in manifest["files"]} == set(draft.files)
