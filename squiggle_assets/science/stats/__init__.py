@@ -4,6 +4,7 @@ Here: re-exports of the submodules. Not here: what is tested (nulls, consensus, 
 """
 
 from squiggle_assets.science.stats.binomial_sums import binomial_sum_tail, pooled_binomial_tail
+from squiggle_assets.science.stats.exchange import max_exchange_p
 from squiggle_assets.science.stats.intervals import (
     NO_INTERVAL,
     Interval,
@@ -71,6 +72,7 @@ __all__ = [
     "jackknife_error",
     "lift_variance",
     "logrank",
+    "max_exchange_p",
     "max_sign_flip",
     "max_statistic_p",
     "newcombe",
