@@ -87,6 +87,21 @@ def test_few_exchanges_are_all_made_and_none_twice() -> None:
     assert exchanges(2, 3, 25, draws).shape == (25, 3)
 
 
+def test_a_component_in_which_the_mixtures_do_not_differ_is_left_out() -> None:
+    # spread 0: no scale, so the arm's 5 in it is no distance; in the other one mixtures -1, 0, 1 and the arm 3
+    mixtures = np.array([[[-1.0, 7.0]] * 2, [[0.0, 7.0]] * 2, [[1.0, 7.0]] * 2])
+    assert _by_seed(np.array([[[3.0, 12.0]] * 2]), mixtures[None]).tolist() == [[3.0, 3.0]]
+    assert _by_seed(np.array([[[3.0, 12.0]] * 2]), np.full((1, 3, 2, 2), 7.0)).tolist() == [[0.0, 0.0]]
+
+
+def test_an_exchange_that_is_as_far_counts_even_if_it_differs_by_rounding() -> None:
+    # all runs alike in two seeds: every one of the 24 exchanges is a tie
+    rows = summaries({"far": 0.0, **dict.fromkeys(MIXTURES, 0.0)}, range(2))
+    even = rows.with_columns(pl.lit(value).alias(name) for name, value in zip(SIGNATURE, range(6), strict=True))
+    one = distances_of(even, ("far",), MIXTURES, (0, 1), num_draws=100, rng=np.random.default_rng(0))["far"]
+    assert len(one.draws) == 24 and one.p_seeds == 1.0 and np.isnan(one.p_value)
+
+
 def test_without_a_difference_p_is_uniform_and_the_distance_is_zero_on_average() -> None:
     # 300 studies of 6 seeds, correlated components, one common part a seed
     draws = np.random.default_rng(3)
