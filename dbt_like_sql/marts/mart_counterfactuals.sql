@@ -7,14 +7,14 @@
 -- Python.
 with effects as (
     select
-        study, 'followup' as wave, consensus_event_id, condition, control, status, n_seeds, num_control_runs,
-        share_present, share_present_control, effect_rd, ci_lo, ci_hi, delay_difference, delay_ci_lo, delay_ci_hi,
+        study, 'followup' as wave, consensus_event_id, condition, control, status, n_seeds, num_unedited,
+        num_control_runs, share_present, share_present_control, effect_rd, ci_lo, ci_hi, delay_difference, delay_ci_lo, delay_ci_hi,
         magnitude_difference, magnitude_ci_lo, magnitude_ci_hi, p_value, smallest_p, q_value, label, reason
     from counterfactual_effects
     union all
     select
-        study, 'confirmation' as wave, consensus_event_id, condition, control, status, n_seeds, num_control_runs,
-        share_present, share_present_control, effect_rd, ci_lo, ci_hi, delay_difference, delay_ci_lo, delay_ci_hi,
+        study, 'confirmation' as wave, consensus_event_id, condition, control, status, n_seeds, num_unedited,
+        num_control_runs, share_present, share_present_control, effect_rd, ci_lo, ci_hi, delay_difference, delay_ci_lo, delay_ci_hi,
         magnitude_difference, magnitude_ci_lo, magnitude_ci_hi, p_value, smallest_p, q_value, label, reason
     from confirmed_effects
 ),
@@ -49,6 +49,7 @@ select
     choices.n_items,
     choices.family_id,
     effects.n_seeds,
+    effects.num_unedited,
     effects.num_control_runs,
     effects.share_present,
     effects.share_present_control,

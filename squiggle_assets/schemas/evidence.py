@@ -109,6 +109,7 @@ class MartCounterfactuals(Table):
     n_items: int = column("trigger items that were edited", nullable=True, ge=1)
     family_id: str = column("their true family; 'several' if they are of more than one", nullable=True)
     n_seeds: int = column("pairs of runs", nullable=True, ge=0)
+    num_unedited: int = column("seeds whose parent drew no trigger in scope: no pairs", nullable=True, ge=0)
     num_control_runs: int = column("runs of the control over those seeds", nullable=True, ge=0)
     share_present: float = column("seeds with the event under the condition", nullable=True, ge=0, le=1)
     share_present_control: float = column("the same under the control", nullable=True, ge=0, le=1)

@@ -12,7 +12,13 @@ from tests.sql.evidence_rows import assert_grain, shown, table
 def _effect(event, condition, present, study="s"):
     control = "exact" if condition == "placebo" else "placebo"
     keys = {"study": study, "exp_id": study, "status": "selected", "consensus_event_id": event, "condition": condition}
-    figures = {"control": control, "n_seeds": 8, "share_present": present, "share_present_control": 1.0}
+    figures = {
+        "control": control,
+        "n_seeds": 7,
+        "num_unedited": 1,
+        "share_present": present,
+        "share_present_control": 1.0,
+    }
     return keys | figures | {"effect_rd": present - 1, "magnitude_difference": -2.0, "delay_difference": 5.0}
 
 
@@ -68,6 +74,7 @@ def test_every_condition_and_wave_is_one_row_with_the_verdict_of_its_claim(run):
         ("s", "confirmation", "planted", "remove", "placebo", 0.5, -0.5, 8, "remove:planted", "exploratory"),
         ("t", "followup", "planted", "remove", "placebo", 0.25, -0.75, 8, None, None),
     ]
+    assert set(shown(found, "n_seeds", "num_unedited", "num_control_runs")) == {(7, 1, None)}
 
 
 def test_a_study_without_any_selection_says_so_in_one_row_a_wave(run):
