@@ -8,14 +8,14 @@
 with effects as (
     select
         study, 'followup' as wave, consensus_event_id, condition, control, status, n_seeds, num_unedited,
-        num_control_runs, share_present, share_present_control, effect_rd, ci_lo, ci_hi, delay_difference, delay_ci_lo, delay_ci_hi,
-        magnitude_difference, magnitude_ci_lo, magnitude_ci_hi, p_value, smallest_p, q_value, label, reason
+        num_control_runs, share_present, share_present_control, effect_rd, ci_lo, ci_hi, delay_difference, delay_ci_lo,
+        delay_ci_hi, magnitude_difference, magnitude_ci_lo, magnitude_ci_hi, p_value, smallest_p, q_value, label, reason
     from counterfactual_effects
     union all
     select
         study, 'confirmation' as wave, consensus_event_id, condition, control, status, n_seeds, num_unedited,
-        num_control_runs, share_present, share_present_control, effect_rd, ci_lo, ci_hi, delay_difference, delay_ci_lo, delay_ci_hi,
-        magnitude_difference, magnitude_ci_lo, magnitude_ci_hi, p_value, smallest_p, q_value, label, reason
+        num_control_runs, share_present, share_present_control, effect_rd, ci_lo, ci_hi, delay_difference, delay_ci_lo,
+        delay_ci_hi, magnitude_difference, magnitude_ci_lo, magnitude_ci_hi, p_value, smallest_p, q_value, label, reason
     from confirmed_effects
 ),
 -- One choice per event and condition: the draws of a placebo share it.
