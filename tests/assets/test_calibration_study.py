@@ -125,6 +125,13 @@ def test_what_is_concluded_rests_on_every_run() -> None:
     assert conclusions.inputs["ledger"].asset == "usage_ledger"
 
 
+def test_the_report_says_what_the_checks_rest_on() -> None:
+    node = NODES["report"]
+    own = {entry.asset for entry in node.inputs.values()}
+    assert own >= (set(OWN) - {"item_losses"}) | {"claims", "null_draws"}, "losses of items enter by their score alone"
+    assert len(GRAPH.feeds(node, node.inputs["aa_resplits"], Partition(), ROSTER)) == 3
+
+
 def test_every_input_has_a_mapping() -> None:
     for node in GRAPH.nodes:
         for entry in node.inputs.values():

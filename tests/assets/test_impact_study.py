@@ -89,6 +89,16 @@ def test_every_input_has_a_mapping_in_dagster():
             mapping(STUDY, Place(maker.grain, maker.wave), Place(node.grain, node.wave), entry.arm)
 
 
+def test_the_report_rests_on_the_fresh_runs_and_on_how_the_core_came_about():
+    node = GRAPH.makers["report"]
+    assert {entry.asset for entry in node.inputs.values()} == {
+        *("claims", "impact_design", "impact_status", "impact_core", "impact_effects"),
+        *(f"{CONFIRMATION}/expected_exposure", f"{CONFIRMATION}/run_manifest"),
+    }
+    assert fed("report", "expected_exposure", NOWHERE) == sorted([IMPACT, RANDOM, LOSS, PLAIN])
+    assert len(fed("report", "run_manifest", NOWHERE)) == 4 * len(ROSTER.fresh)
+
+
 def test_nothing_of_the_confirmation_wave_feeds_the_core():
     def above(name: str) -> set[str]:
         node = GRAPH.makers[name]
