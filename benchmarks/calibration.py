@@ -23,9 +23,10 @@ from typing import Any
 import polars as pl
 
 from squiggle_assets.science.aa_test import Scenario, simulated_rows
-from squiggle_assets.science.calibration import aa_rows, curve_row, curve_table, trigger_rows
+from squiggle_assets.science.calibration import aa_rows, trigger_rows
 from squiggle_assets.science.calibration_spec import CalibrationSpec
 from squiggle_assets.science.spec import ConsensusSpec
+from squiggle_assets.science.trigger_curve import curve_row, curve_table
 from squiggle_assets.science.waves import TriggerSpec
 from squiggle_assets.workspace import Workspace
 

@@ -6,8 +6,9 @@ import polars as pl
 import pytest
 
 from benchmarks.calibration import BEGIN, END, inserted, page, readme_block
-from squiggle_assets.science.calibration import aa_rows, curve_table, trigger_rows
+from squiggle_assets.science.calibration import aa_rows, trigger_rows
 from squiggle_assets.science.calibration_spec import CalibrationSpec
+from squiggle_assets.science.trigger_curve import curve_table
 
 SPEC = CalibrationSpec()
 README = f"# Title\n\nbefore\n\n{BEGIN}\nold figures\n{END}\n\nafter\n"

@@ -83,7 +83,7 @@ def _resplit_params(scope: Scope) -> Any:
 
 
 def _trigger_recall(step: Any) -> Mapping[str, pl.DataFrame]:
-    from squiggle_assets.science.calibration import curve_row, curve_table
+    from squiggle_assets.science.trigger_curve import curve_row, curve_table
 
     study, rows = step.scope.study, []
     for extra in study.calibration.extras:
@@ -134,8 +134,11 @@ def _conclusions(
         study, geometry=geometry, manifest=manifest, scalars=scalars, consensus_events=consensus_events,
         null_draws=null_draws, planted_steps=evidence.planted_steps(scope), **about,
     )  # fmt: skip
-    claim = calibration.lds_claim(lds, study.only("planted").name, distinct_seeds(outcomes))
-    more = claim_rows(study, [[claim]], stopped=stopped_seeds(manifest), **about)
+    arms = outcomes["arm"].unique().sort().to_list()
+    claim = calibration.lds_claim(lds, study.only("planted").name, distinct_seeds(outcomes), arms)
+    enough = about["preregistered"] and calibration.enough_subsets(lds, study.calibration)
+    stopped = {**stopped_seeds(manifest), **stopped_seeds(outcomes)}
+    more = claim_rows(study, [[claim]], stopped=stopped, **{**about, "preregistered": enough})
     claims = pl.concat([found.claims, more])
     whole = manifest.filter(~pl.col("stopped_early"))
     num_runs = {arm.name: whole.filter(pl.col("arm") == arm.name).height for arm in study.arms}
@@ -144,7 +147,7 @@ def _conclusions(
         *calibration.resplit_rows(resplits, num_runs, study.calibration),
         *calibration.trigger_rows(recall, study.calibration),
         *calibration.planted_rows(study, claims),
-        *calibration.lds_check_rows(lds, claims),
+        *calibration.lds_check_rows(lds, claims, study.calibration),
     ]
     table = calibration.calibration_table(rows, study.name)
     return {**found._asdict(), "claims": claims, "calibration": table}

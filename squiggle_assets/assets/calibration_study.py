@@ -11,4 +11,4 @@ def nodes(study: Study) -> tuple[Node, ...]:
     """A curriculum study with conclusions of its own, A/A and known triggers, and runs on subsets of the items."""
     first = (*curricula.nodes(), *runs.nodes(), *analysis.nodes(study))
     usual = tuple(node for node in evidence.nodes() if node.name != "conclusions")
-    return (*first, *usual, *subset_runs.nodes(), *calibration.nodes(), *reports.nodes())
+    return (*first, *usual, *subset_runs.nodes(), *calibration.nodes(), *reports.calibration_nodes())

@@ -6,6 +6,7 @@ Here: the nodes above the later waves. Not here: measurements, effects, labels, 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -26,7 +27,11 @@ def _measured(
     parents: Mapping[str, pl.DataFrame],
     wave: Mapping[str, pl.DataFrame],
 ) -> pl.DataFrame:
-    """counterfactual_runs of one wave; parents: geometry, manifest, traces, scalars of the runs that were replayed."""
+    """counterfactual_runs of one wave; parents: geometry, manifest, traces, scalars of the runs that were replayed.
+
+    A run that a controller stopped, and one whose parent was stopped, is left out. The yardstick rests on all whole
+    parents whichever replays are left: it is one for every condition.
+    """
     from squiggle_assets.schemas.base import empty, frame
     from squiggle_assets.schemas.followup import CounterfactualRuns
     from squiggle_assets.science.counterfactuals import location_of, runs_of
@@ -34,17 +39,28 @@ def _measured(
 
     found = []
     for row in selection.filter(pl.col("status") == "selected").iter_rows(named=True):
-        own = {name: table.filter(pl.col("arm") == row["arm"]) for name, table in wave.items()}
         of_parent = {name: table.filter(pl.col("arm") == _parent_of(row, parents)) for name, table in parents.items()}
+        all_own = {name: table.filter(pl.col("arm") == row["arm"]) for name, table in wave.items()}
+        seeds = sorted(_whole(all_own["run_manifest"]) & _whole(of_parent["run_manifest"]))
+        if not seeds:
+            continue
+        own, kept = (
+            {name: table.filter(pl.col("seed").is_in(seeds)) for name, table in tables.items()}
+            for tables in (all_own, of_parent)
+        )
         runs = series_of_arm(own["geometry"], own["run_manifest"], scope)
-        seeds = list(runs.seeds)
-        kept = {name: table.filter(pl.col("seed").is_in(seeds)) for name, table in of_parent.items()}
+        beside = series_of_arm(of_parent["geometry"], of_parent["run_manifest"], scope)
         location = location_of(row)
-        measured = measure(runs, series_of_arm(kept["geometry"], kept["run_manifest"], scope), location)
+        measured = measure(runs, beside, location)
         found.append(runs_of(measured, _about(scope, own, kept, seeds, dis_at(own["events"], location)), row))
     if not found:
         return empty(CounterfactualRuns)
     return frame(CounterfactualRuns, pl.concat(found).to_dicts())
+
+
+def _whole(manifest: pl.DataFrame) -> set[int]:
+    """Seeds of the runs that went to their end."""
+    return set(manifest.filter(~pl.col("stopped_early"))["seed"])
 
 
 def _parent_of(row: Mapping[str, Any], parents: Mapping[str, pl.DataFrame]) -> str:
@@ -98,7 +114,11 @@ def _about(
 
 
 def _effects(scope: Scope, runs: pl.DataFrame, selection: pl.DataFrame) -> pl.DataFrame:
-    """counterfactual_effects of the pre-registered family and of parts, or a typed row: nothing was selected."""
+    """counterfactual_effects of the pre-registered family and of parts, or a typed row: nothing was selected.
+
+    A pre-registered condition whose parent had no triggers stays in the family: finding none must not make the others
+    easier.
+    """
     from squiggle_assets.schemas.base import frame
     from squiggle_assets.schemas.followup import SELECTED, CounterfactualEffects, no_selection
     from squiggle_assets.science.effect_labels import Margins
@@ -111,9 +131,17 @@ def _effects(scope: Scope, runs: pl.DataFrame, selection: pl.DataFrame) -> pl.Da
         for row in selection.filter((pl.col("status") == SELECTED) & (pl.col("part") == 1)).iter_rows(named=True)
         if row["condition"] not in CONTROLS
     ]
-    parts = sorted({each.part for each in scope.study.followups} - {1})
-    margins = Margins(delay_steps=scope.study.triggers.delay_margin_steps)
-    found = effects_of(runs, family=family, margins=margins, parts=parts)
+    study = scope.study
+    registered = {(each.parent, each.condition) for each in study.followups if each.condition not in CONTROLS}
+    margins = Margins(delay_steps=study.triggers.delay_margin_steps)
+    found = effects_of(
+        runs,
+        family=family,
+        margins=margins,
+        parts=sorted({each.part for each in study.followups} - {1}),
+        num_untested=len(registered) - len(family),
+        seed=study.consensus.seed,
+    )
     keys = {"exp_id": scope.study.name, "status": SELECTED}
     return frame(CounterfactualEffects, [{**keys, **row} for row in found.to_dicts()])
 
@@ -139,10 +167,16 @@ def _outcomes(
     confirmed = _measured(scope, selection, fresh, tables[CONFIRMATION])
     runs = pl.concat([replayed, confirmed])
     effects, fresh_effects = (_effects(scope, each, selection) for each in (replayed, confirmed))
+    # Every run stands beside the effect of its own wave: what the fresh seeds show is no part of the other's label.
+    beside = [
+        results_of(each, found, exp_id=scope.study.name)
+        for each, found in ((replayed, effects), (confirmed, fresh_effects))
+        if not each.is_empty()
+    ]
     results = (
-        no_selection(CounterfactualResults, exp_id=scope.study.name)
-        if runs.is_empty()
-        else frame(CounterfactualResults, results_of(runs, effects, exp_id=scope.study.name).to_dicts())
+        frame(CounterfactualResults, pl.concat(beside).to_dicts())
+        if beside
+        else no_selection(CounterfactualResults, exp_id=scope.study.name)
     )
     step.facts["num_replays"] = runs.height
     return {
@@ -158,21 +192,28 @@ def _claims(
     selection: pl.DataFrame,
     effects: pl.DataFrame,
     confirmed: pl.DataFrame,
+    events: pl.DataFrame,
     manifest: pl.DataFrame,
+    replays: pl.DataFrame,
+    fresh: pl.DataFrame,
     ledger: pl.LazyFrame,
 ) -> Mapping[str, pl.DataFrame]:
+    """Claims; replays, fresh: run_manifest of the followup and the confirmation wave."""
     # The ledger is not read: it is an input so that a leak, which fails its blocking check, stops every claim.
-    from squiggle_assets.science.claim_followups import followup_claims
+    from squiggle_assets.science.claim_followups import followup_claims, near_boundary
     from squiggle_assets.science.claim_rows import claim_rows
     from squiggle_assets.science.claims import is_preregistered
     from squiggle_assets.science.exclusions import stopped_seeds
 
-    study = step.scope.study
+    study, num_seeds = step.scope.study, step.scope.study.num_seeds(step.scope.profile)
+    on_fresh_seeds = replace(study, seeds=study.fresh_seeds, fresh_seeds=(), followups=())
+    looked_at = ((study, manifest), (on_fresh_seeds, fresh))
+    every = pl.concat([rows.select("arm", "seed", "stopped_early") for rows in (manifest, replays, fresh)])
     claims = claim_rows(
         study,
-        followup_claims(study, selection, effects, confirmed),
-        stopped=stopped_seeds(manifest),
-        preregistered=is_preregistered(study, manifest, step.scope.study.num_seeds(step.scope.profile)),
+        followup_claims(study, selection, effects, confirmed, near=near_boundary(events)),
+        stopped=stopped_seeds(every),
+        preregistered=all(is_preregistered(each, rows, num_seeds) for each, rows in looked_at),
         scale=scale_of(step.scope),
         analysis_id=analysis_of(step.scope),
     )
@@ -228,7 +269,10 @@ def nodes() -> tuple[Node, ...]:
                 "selection": Input(asset="followup/selection", load="frame"),
                 "effects": Input(asset="counterfactual_effects", load="frame"),
                 "confirmed": Input(asset="confirmed_effects", load="frame"),
+                "events": Input(asset="consensus_events", load="frame"),
                 "manifest": Input(asset="run_manifest", load="frame"),
+                "replays": Input(asset=f"{FOLLOWUP}/run_manifest", load="frame"),
+                "fresh": Input(asset=f"{CONFIRMATION}/run_manifest", load="frame"),
                 "ledger": Input(asset="usage_ledger"),
             },
             outs=(

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from squiggle_assets.science.replay import Recorded
 
 
+PARENT_STOPPED = "parent_stopped"
+"""Why a parent that a controller stopped has no replay."""
+
+
 def _selection(step: Any, items: pl.DataFrame, locations: pl.DataFrame) -> Mapping[str, pl.DataFrame]:
     """All triggers of the event with the smallest q that has any, best first, as many as the study allows.
 
@@ -121,7 +125,10 @@ def _replay(
     manifest: pl.DataFrame,
 ) -> Mapping[str, Any]:
     if selection["status"][0] == NO_SELECTION:
-        return _not_replayed(step)
+        return _not_replayed(NO_SELECTION)
+    if manifest["stopped_early"][0]:
+        # Its trace ends before the budget does. The stopped parent is on record and named in the claims.
+        return _not_replayed(PARENT_STOPPED)
     parent = _recorded_parent(step, pool, split, base, trace, manifest)
     return _replayed(step, pool, split, base, selection, parent, FOLLOWUP, manifest["run_id"][0])
 
@@ -130,7 +137,7 @@ def _replay_fresh(
     step: Any, pool: pl.DataFrame, split: pl.DataFrame, base: Handle, selection: pl.DataFrame
 ) -> Mapping[str, Any]:
     if selection["status"][0] == NO_SELECTION:
-        return _not_replayed(step)
+        return _not_replayed(NO_SELECTION)
     parent = _recorded_fresh(step.scope, pool, split, base)
     return _replayed(step, pool, split, base, selection, parent, CONFIRMATION, _fresh_parent(step))
 
@@ -194,13 +201,13 @@ def _edit_rows(edits: pl.DataFrame, keys: Mapping[str, Any], step: Any) -> pl.Da
     return frame(ReplayEdits, [{**at, **keys, **row} for row in edits.iter_rows(named=True)])
 
 
-def _not_replayed(step: Any) -> Mapping[str, Any]:
-    """Typed empty rows and empty handles: there was nothing to edit."""
+def _not_replayed(why: str) -> Mapping[str, Any]:
+    """Typed empty rows and empty handles: there was nothing to edit, or no whole run to replay."""
     from squiggle_assets.schemas.base import empty
     from squiggle_assets.schemas.handles import HandleDraft
     from squiggle_assets.schemas.tables import TABLES
 
-    nothing = HandleDraft(meta={"stop_reason": NO_SELECTION})
+    nothing = HandleDraft(meta={"stop_reason": why})
     tables = ("run_manifest", "scalars", "sample_trace", "replay_edits")
     return {**{name: empty(TABLES[name]) for name in tables}, "adapter": nothing, "captures": nothing}
 

@@ -106,7 +106,7 @@ def _package(
         seeds={"discovery": study.seeds[:num], "confirmation": study.fresh_seeds[:num]},
         inputs=step.identity.inputs,
     )
-    draft = HandleDraft(files=files, documents={"manifest.json": manifest}, meta={"status": about["status"]})
+    draft = HandleDraft(files=files, documents={"package.json": manifest}, meta={"status": about["status"]})
     return {"impact_package": draft}
 
 
@@ -179,7 +179,7 @@ def nodes(study: Study) -> tuple[Node, ...]:
                 Out(
                     name="impact_package",
                     kind="handle",
-                    description="impact_core.jsonl, impact_ramp.yaml, expected exposure, controls, claims, manifest.",
+                    description="impact_core.jsonl, impact_ramp.yaml, exposure, controls, claims, package.json.",
                 ),
             ),
             params=lambda scope: [

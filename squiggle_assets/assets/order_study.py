@@ -67,7 +67,9 @@ def _order(
     if len(arms) < 2 or len(set.intersection(*seeds)) < 2:
         return {"order_sensitivity": empty(OrderSensitivity), "order_slopes": empty(OrderSlopes)}
     found = order_tables(arms, control)
-    step.facts["num_order_sensitive"] = found.units.filter("order_sensitive")["family_id"].n_unique()
+    sensitive = found.units.filter("order_sensitive").unique(("grain", "family_id", "item_id"))
+    for grain in ("family", "item", "group"):
+        step.facts[f"num_order_sensitive_{grain}"] = sensitive.filter(pl.col("grain") == grain).height
     return {
         "order_sensitivity": of_study(found.units, OrderSensitivity, scope),
         "order_slopes": of_study(found.slopes, OrderSlopes, scope),
@@ -118,5 +120,5 @@ def nodes(study: Study) -> tuple[Node, ...]:
         *overlap.nodes(),
         _order_node(),
         conclusions_node(_conclusions, slopes=Input(asset="order_slopes", load="frame")),
-        *reports.nodes(),
+        *reports.order_nodes(),
     )

@@ -107,5 +107,5 @@ def nodes(study: Study) -> tuple[Node, ...]:
         *overlap.nodes(),
         _modes_node(),
         conclusions_node(_conclusions, persistence=Input(asset="trigger_persistence", load="frame")),
-        *reports.nodes(),
+        *reports.modes_nodes(),
     )

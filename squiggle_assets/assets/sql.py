@@ -53,17 +53,23 @@ def rosters(graphs: Sequence[Graph], instance: dg.DagsterInstance) -> list[Roste
     return found
 
 
+def _assets_of(name: str, graph: Graph) -> list[str]:
+    """The study's assets that a table's name means in SQL: that of the first wave and those of later ones."""
+    return [asset for asset, node in graph.makers.items() if node.out(asset).short == name]
+
+
 def _upstream_keys(name: str, graphs: Sequence[Graph]) -> list[dg.AssetKey]:
     if name not in RAW:
         return [dg.AssetKey([name])]
-    keys = [dg.AssetKey(list(graph.key(name))) for graph in graphs if name in graph.makers]
+    keys = [dg.AssetKey(list(graph.key(asset))) for graph in graphs for asset in _assets_of(name, graph)]
     return list(dict.fromkeys(keys))
 
 
 def _deps(model: SqlModel, graphs: Sequence[Graph]) -> list[dg.AssetDep]:
     deps = []
     for name in model.upstreams:
-        partitioned = any(name in graph.makers and graph.makers[name].grain in ("run", "arm") for graph in graphs)
+        grains = {graph.makers[asset].grain for graph in graphs for asset in _assets_of(name, graph)}
+        partitioned = bool(grains & {"run", "arm"})
         mapping = dg.AllPartitionMapping() if partitioned else None
         deps += [dg.AssetDep(key, partition_mapping=mapping) for key in _upstream_keys(name, graphs)]
     return deps
@@ -98,14 +104,15 @@ def late_table(
 ) -> Late | None:
     """The first partition of these tables that is not current, over all studies of which anything was made.
 
-    Names that are SQL models stand for the tables that those read, near or far.
+    Names that are SQL models stand for the tables that those read, near or far; every name for its table in each wave.
     """
     tables = _tables(names)
     seeds = {roster.study: tuple(sorted(roster.seeds)) for roster in counting}
     for graph in graphs:
         name = graph.study.name
         registered = waves.Roster(seeds[name], seeds.get(f"{name}/{waves.CONFIRMATION}", ()))
-        found = first_late(graph, profile, registered, store, tables)
+        assets = [asset for table in tables for asset in _assets_of(table, graph)]
+        found = first_late(graph, profile, registered, store, assets)
         if found is not None:
             return found
     return None

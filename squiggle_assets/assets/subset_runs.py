@@ -105,6 +105,7 @@ def _subset_scores(
     subset_manifest: pl.DataFrame,
     subset_trace: pl.LazyFrame,
 ) -> Mapping[str, pl.DataFrame]:
+    from squiggle_assets.science.events import parameters_id
     from squiggle_assets.science.exclusions import without_stopped
     from squiggle_assets.science.rng import generator
     from squiggle_assets.science.subset_lds import outcome_rows, scored
@@ -114,7 +115,7 @@ def _subset_scores(
     arm = study.only("planted")
     own = manifest.filter(pl.col("arm") == arm.name)
     policy = policy_of(_of_parent(scope), pool, split, base)
-    keys = (study.consensus.seed, analysis_of(scope))
+    keys = (study.consensus.seed, parameters_id(study.detection, study.consensus))
     event, scores = None, no_scores(policy)
     made = _subset_runs(scope, policy.items["item_id"].to_list(), subset_manifest, subset_trace)
     if int((~own["stopped_early"]).sum()) >= MIN_PARENTS:

@@ -14,7 +14,7 @@ import polars as pl
 
 from squiggle_assets.report.document import Block, Document, Figure, Section, Table, Text, draft
 from squiggle_assets.report.images import png
-from squiggle_assets.report.study_report import made_blocks
+from squiggle_assets.report.sections import made_section
 from squiggle_assets.report.style import LABEL, canvas, colour, legend, note_empty
 from squiggle_assets.report.text import number, plural
 from squiggle_assets.schemas.handles import HandleDraft
@@ -46,7 +46,7 @@ def comparison_report(
             _finals(found, runs),
             _events(found, runs, tolerance_steps),
             _movements(found, runs, probe_set),
-            Section(title="How it was made", blocks=made_blocks(made)),
+            made_section(made),
             _reading(),
         ],
     )

@@ -168,14 +168,14 @@ def _outcome(axis: Axes, row: Mapping[str, Any], height: int, tint: str) -> None
 
 
 def short_claim(row: Mapping[str, Any]) -> str:
-    """A claim's name for an axis: 'blocked − iid' for a contrast, the arm for the rest."""
+    """A claim's name for an axis: 'blocked − iid' where the claim is named for both arms, the arm for the rest."""
     arm, against = row["arm"], row["contrast"]
-    return f"{arm} − {against}" if against is not None and str(row["claim"]).startswith("contrast:") else str(arm)
+    return f"{arm} − {against}" if f"{arm}-{against}" in str(row["claim"]).split(":") else str(arm)
 
 
 def _kind(claim: str) -> str:
     parts = claim.split(":")
-    return f"contrast: {parts[-1]}" if parts[0] == "contrast" else parts[0]
+    return f"{parts[0]}: {parts[-1]}" if len(parts) > 2 else parts[0]
 
 
 def claim_forest(claims: pl.DataFrame) -> Figure:

@@ -6,13 +6,14 @@ themselves (science.verdict), layout (document).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
 
 from squiggle_assets.report.document import Finding
-from squiggle_assets.report.text import interval, mean, number, plural, share
+from squiggle_assets.report.text import interval, mean, number, plural, share, with_interval
 from squiggle_assets.science.spec import Study
 
 VERDICT_WORDS = {
@@ -40,8 +41,11 @@ _HELD_BACK = "Significant against its null, but not established"
 _COUNT = "consensus_event_count"
 
 
-def finding(claim: Mapping[str, Any], arm_outcomes: pl.DataFrame, study: Study) -> Finding:
-    """One claim as a sentence with observed, null mean, excess, interval, q and n, and the rules that failed."""
+def finding(claim: Mapping[str, Any], arm_outcomes: pl.DataFrame | None, study: Study) -> Finding:
+    """One claim as a sentence with observed, null mean, excess, interval, q and n, and the rules that failed.
+
+    arm_outcomes: None for a study without that table.
+    """
     hypothesis = claim["hypothesis"].rstrip(". ")
     opening = _HELD_BACK if held_back(claim, study) else _OPENING[claim["verdict"]]
     numbers = "; ".join([_numbers(claim, arm_outcomes), *_certainty(claim), *_left_possible(claim, study)])
@@ -75,7 +79,7 @@ def _left_possible(claim: Mapping[str, Any], study: Study) -> list[str]:
     return [f"no smallest effect of interest was registered: {left}"]
 
 
-def _numbers(claim: Mapping[str, Any], arm_outcomes: pl.DataFrame) -> str:
+def _numbers(claim: Mapping[str, Any], arm_outcomes: pl.DataFrame | None) -> str:
     kind = claim["claim"].split(":")[0]
     span = f"95 % interval {interval(claim['ci_lo'], claim['ci_hi'])}"
     if kind == "consensus":
@@ -90,6 +94,8 @@ def _numbers(claim: Mapping[str, Any], arm_outcomes: pl.DataFrame) -> str:
         excess = claim["claim"].endswith("_excess")
         parts = [f"{_observed(count, 'events')} in {count['arm']}" for count in counts] if excess else []
         return "; ".join([*parts, f"difference {mean(claim['estimate'])} {claim['unit']}, {span}"])
+    if kind == "impact":
+        return "; ".join([*_both(claim), f"difference {mean(claim['estimate'])} {claim['unit']}, {span}"])
     missing = claim["null_mean"] is None or claim["estimate"] is None
     beyond = None if missing else claim["estimate"] - claim["null_mean"]
     return (
@@ -102,7 +108,22 @@ def _observed(count: Mapping[str, Any], noun: str) -> str:
     return f"observed {number(count['value'])} {noun}, null mean {mean(count['null_mean'])}"
 
 
-def _count(arm_outcomes: pl.DataFrame, arm: str) -> dict[str, Any]:
+def _both(claim: Mapping[str, Any]) -> list[str]:
+    """Both arms' values as the claim's evidence has them, and the event rate ratio of counts."""
+    known = json.loads(claim["evidence"])
+    if "values" not in known:
+        return []
+    own, other = known["values"]
+    said = [f"{mean(own)} in {claim['arm']}, {mean(other)} in {claim['contrast']}"]
+    if known["rate_ratio"] is not None:
+        ratio, lo, hi = known["rate_ratio"]
+        said.append(f"event rate ratio {with_interval(ratio, lo, hi)}")
+    return said
+
+
+def _count(arm_outcomes: pl.DataFrame | None, arm: str) -> dict[str, Any]:
+    if arm_outcomes is None:
+        return {"arm": arm, "value": None, "null_mean": None}
     rows = arm_outcomes.filter((pl.col("arm") == arm) & (pl.col("outcome") == _COUNT)).to_dicts()
     return rows[0] if rows else {"arm": arm, "value": None, "null_mean": None}
 

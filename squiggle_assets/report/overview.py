@@ -28,7 +28,7 @@ def summary(study: Study, claims: pl.DataFrame) -> list[Block]:
         return [Text(text="There are no claims: nothing was tested, so nothing was found and nothing excluded.")]
     said = controls_of(claims, study)
     blocks: list[Block] = [
-        Text(tone="lead", text=f"{plural(len(claims), 'claim')}: {_counted(claims.to_dicts())}.{_untested(claims)}")
+        Text(tone="lead", text=f"{plural(len(claims), 'claim')}: {counted(claims.to_dicts())}.{_untested(claims)}")
     ]
     judging = [arm.name for arm in study.arms if arm.role in ("planted", "placebo")]
     about = claims.filter(~pl.col("arm").is_in(judging)).to_dicts()
@@ -49,14 +49,15 @@ def _untested(claims: pl.DataFrame) -> str:
     return f" For {plural(num, 'claim')} no p could be worked out." if num else ""
 
 
-def _counted(rows: Sequence[Row]) -> str:
+def counted(rows: Sequence[Row]) -> str:
+    """How many claims have each verdict, in words."""
     counts = Counter(row["verdict"] for row in rows)
     return listed([f"{counts[verdict]} {verdict}" for verdict in VERDICT_WORDS if counts[verdict]])
 
 
 def _family(name: str, rows: Sequence[Row], study: Study, said: Controls) -> str:
     """One family of claims about the arms under study: counts, which rule failed, and what a null result is worth."""
-    parts = [f"{name.capitalize()} claims about the arms under study: {_counted(rows)}."]
+    parts = [f"{name.capitalize()} claims about the arms under study: {counted(rows)}."]
     failed = [row for row in rows if row["verdict"] == "not supported"]
     significant = [row for row in failed if held_back(row, study)]
     above = [row["claim"] for row in failed if not held_back(row, study)]
@@ -102,8 +103,19 @@ def what_controls_allow(said: Controls) -> Text:
     return Text(tone="warning" if said.not_silent_by_p else "good", text=told)
 
 
-def controls_blocks(study: Study, claims: pl.DataFrame) -> list[Block]:
-    """The claims about planted and placebo arm beside what they must be, what they allow, and each family's control."""
+PLANTED = (
+    "The planted arm holds known trigger items at known steps; the placebo arm has the schedule of a treatment over "
+    "shuffled family labels. The planted claim looks at a cell and at steps that were fixed beforehand; consensus "
+    "claims search all cells and steps for the strongest moment: one does not vouch for the other."
+)
+"""What the controls of a study over training steps are."""
+
+
+def controls_blocks(study: Study, claims: pl.DataFrame, about: str = PLANTED) -> list[Block]:
+    """The claims about planted and placebo arm beside what they must be, what they allow, and each family's control.
+
+    about: what these arms are.
+    """
     said = controls_of(claims, study)
     must = [] if said.planted is None else [said.planted]
     rows = [_control_row(check) for check in (*must, *said.placebo)]
@@ -116,10 +128,7 @@ def controls_blocks(study: Study, claims: pl.DataFrame) -> list[Block]:
         columns=("control", "verdict", "q", "must be", "is it"),
         rows=rows,
         numeric=frozenset({"q"}),
-        caption="The planted arm holds known trigger items at known steps; the placebo arm has the schedule of a "
-        "treatment over shuffled family labels. The planted claim looks at a cell and at steps that were fixed "
-        "beforehand; consensus claims search all cells and steps for the strongest moment: one does not vouch for the "
-        "other.",
+        caption=about,
     )
     return [table, allowed, Bullets(items=[one.sentence for one in said.positives.values()])]
 

@@ -15,8 +15,8 @@ import polars as pl
 from squiggle_assets.report import diagnostics, run_figures, run_tables
 from squiggle_assets.report.document import Block, Bullets, Document, Facts, Figure, Section, Table, Text, draft
 from squiggle_assets.report.images import png
+from squiggle_assets.report.sections import made_section
 from squiggle_assets.report.study_figures import Frame
-from squiggle_assets.report.study_report import made_blocks
 from squiggle_assets.report.study_tables import curricula_blocks, phases, settings
 from squiggle_assets.report.text import number, plural
 from squiggle_assets.report.timeline import Timeline, timelines
@@ -64,7 +64,7 @@ def run_report(
             title="What became of every candidate", blocks=[run_tables.account(detection_summary.lazy().collect())]
         ),
         Section(title="Diversity of the events", blocks=[run_tables.diversity(points, found)]),
-        Section(title="How it was made", blocks=[*made_blocks(made), Facts(items=settings(study, profile))]),
+        made_section(made, Facts(items=settings(study, profile))),
         _reading(),
     ]
     document = Document(

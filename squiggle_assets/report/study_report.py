@@ -6,20 +6,18 @@ claims (findings), rendering (document).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
 
-from squiggle_assets.report import evidence_tables, findings, held_out, overview, study_figures, study_tables
+from squiggle_assets.report import evidence_tables, held_out, overview, sections, study_figures, study_tables
 from squiggle_assets.report.document import (
     Block,
     Bullets,
     Document,
     Facts,
-    Findings,
     Section,
-    Table,
     Text,
     draft,
 )
@@ -55,13 +53,14 @@ def study_report(
     curriculum: Frame,
     made: Mapping[str, Any],
     minimum_detectable: Frame | None = None,
+    chapters: Sequence[Section] = (),
 ) -> HandleDraft:
     """The report of a study as report.md, report.html and plots/*.png.
 
     Frames hold the rows of all arms and seeds (lazy ones are read only as far as needed). made: how the result came
     about, label -> text or number, or label -> mapping (such as input -> sha256), shown as it is. minimum_detectable:
-    the table of that name, None where nothing was worked out. Equal input gives equal bytes. ValueError if there are no
-    runs or runs of an arm have different schedules.
+    the table of that name, None where nothing was worked out. chapters: sections that only studies of this kind have.
+    Equal input gives equal bytes. ValueError if there are no runs or runs of an arm have different schedules.
     """
     manifest, given = run_manifest.lazy().drop("spec_json").collect(), curriculum.lazy().collect()
     order = {arm.name: i for i, arm in enumerate(study.arms)}
@@ -72,23 +71,24 @@ def study_report(
     said, results = claims.lazy().collect(), arm_outcomes.lazy().collect()
     draws = _only_counts_of(null_draws, manifest, study)
     design = None if minimum_detectable is None else minimum_detectable.lazy().collect()
-    sections = [
-        _found(study, said, results),
-        _claims(said),
+    parts = [
+        sections.found(study, said, results),
+        sections.claims(said),
         _scale(study, profile, said, manifest, draws),
         Section(title="Controls", blocks=[*overview.controls_blocks(study, said), overview.power(design)]),
+        *chapters,
         _arms(study, manifest, given, lines),
         _outcomes(profile, results, without_stopped(_validation(scalars), manifest), lines),
         _consensus(study, consensus_events.lazy().collect(), draws, results, invariance.lazy().collect(), lines),
         _runs(study, geometry, events, consensus_events, lines),
-        _made(study, profile, made),
+        sections.made_section(made, Facts(items=study_tables.settings(study, profile))),
         _reading(),
     ]
     document = Document(
         title=study.title,
         subtitle=f"Study {study.name}, profile {profile.name}: {plural(len(lines), 'arm')}, "
         f"{plural(len(manifest), 'run')}, {plural(len(said), 'claim')}",
-        sections=sections,
+        sections=parts,
     )
     verdicts = dict(said.select("claim", "verdict").iter_rows())
     return draft(document, {"study": study.name, "num_runs": len(manifest), "verdicts": verdicts})
@@ -119,37 +119,15 @@ GLOSSARY = (
 )
 
 
-def _found(study: Study, claims: pl.DataFrame, outcomes: pl.DataFrame) -> Section:
-    order = list(findings.VERDICT_WORDS)
-    items = [findings.finding(row, outcomes, study) for row in claims.iter_rows(named=True)]
-    return Section(
-        title="What was found",
-        blocks=[
-            Text(text=f"Hypothesis: {study.hypothesis}"),
-            *overview.summary(study, claims),
-            Findings(items=sorted(items, key=lambda item: order.index(item.verdict))),
-        ],
-    )
-
-
-def _claims(claims: pl.DataFrame) -> Section:
-    if claims.is_empty():
-        return Section(title="Claims", blocks=[Text(text="None.")])
-    blocks: list[Block] = [
-        study_figures.claim_forest(claims),
-        study_tables.claims(claims),
-        study_tables.methods(claims),
-    ]
-    return Section(title="Claims", blocks=blocks)
-
-
 def _scale(
     study: Study, profile: Profile, claims: pl.DataFrame, manifest: pl.DataFrame, draws: pl.DataFrame
 ) -> Section:
     table, met = evidence_tables.sizes(study, manifest, draws)
-    scales = claims["scale"].unique().sort().to_list() or [f"base model {profile.base_model.source}"]
     blocks: list[Block] = [
-        Text(text=f"Everything here is about: {listed(scales)}. Profile {profile.name}: {profile.description}."),
+        Text(
+            text=f"Everything here is about: {sections.scales(claims, profile)}. Profile {profile.name}: "
+            f"{profile.description}."
+        ),
         table,
     ]
     if not met:
@@ -251,40 +229,14 @@ def _runs(study: Study, geometry: Frame, events: Frame, consensus: Frame, lines:
     )
 
 
-def made_blocks(made: Mapping[str, Any]) -> list[Block]:
-    """How a result came about: single values as facts, mappings as folded tables."""
-    single = {label: str(value) for label, value in made.items() if not isinstance(value, Mapping)}
-    blocks: list[Block] = [Facts(items=single)] if single else []
-    for label, value in made.items():
-        if isinstance(value, Mapping):
-            rows = [(str(name), str(value[name])) for name in sorted(value)]
-            blocks.append(
-                Table(columns=("name", "value"), rows=rows, folded=f"{label} ({number(len(rows))})", caption=label)
-            )
-    return blocks
-
-
-def _made(study: Study, profile: Profile, made: Mapping[str, Any]) -> Section:
-    return Section(
-        title="How it was made",
-        blocks=[*made_blocks(made), Facts(items=study_tables.settings(study, profile))],
-    )
-
-
 def _reading() -> Section:
-    words = [f"{verdict}: {meaning}" for verdict, meaning in findings.VERDICT_WORDS.items()]
-    return Section(
-        title="How to read this",
-        blocks=[
-            Text(text="The four verdicts come from one function that is the same for every study and every claim."),
-            Bullets(items=words),
-            Text(text="Three units that the tables use:"),
-            Bullets(items=GLOSSARY),
-            Text(
-                text="An event is a moment at which a geometry metric changed by more than its own recent habit; a "
-                "consensus event is one that enough seeds share. Neither says that the model learned anything: for "
-                "that, look at the held-out outcomes. q is p after correction for the number of tests in its family; "
-                "excess is what is left of an observation when what the null gives on average is taken away."
-            ),
-        ],
+    return sections.reading(
+        Text(text="Three units that the tables use:"),
+        Bullets(items=GLOSSARY),
+        Text(
+            text="An event is a moment at which a geometry metric changed by more than its own recent habit; a "
+            "consensus event is one that enough seeds share. Neither says that the model learned anything: for "
+            "that, look at the held-out outcomes. q is p after correction for the number of tests in its family; "
+            "excess is what is left of an observation when what the null gives on average is taken away."
+        ),
     )

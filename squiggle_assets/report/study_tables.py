@@ -90,7 +90,7 @@ def claims(frame: pl.DataFrame) -> Table:
         notes=[_note(row) for row in frame.iter_rows(named=True)],
         numeric=frozenset(columns[2:8]),
         caption="n: seeds (pairs of seeds in a contrast). control: the estimate less the control's. "
-        "q: Benjamini-Hochberg within the pre-registered family (planted, consensus, contrasts).",
+        "q: Benjamini-Hochberg within the claim's pre-registered family.",
     )
 
 

@@ -62,6 +62,14 @@ def interval(lo: float | None, hi: float | None, shown: Callable[[float], str] =
     return f"[{shown(lo)}, {shown(hi)}]"
 
 
+def with_interval(value: float | None, lo: float | None, hi: float | None) -> str:
+    """A measured number with its interval, 'no interval' where that is missing; the dash without a number."""
+    if value is None or math.isnan(value):
+        return MISSING
+    span = interval(lo, hi)
+    return f"{mean(value)}, no interval" if span == MISSING else f"{mean(value)} {span}"
+
+
 def plural(count: int, one: str, many: str | None = None) -> str:
     """The count with its noun."""
     return f"{number(count)} {one if count == 1 else many or one + 's'}"

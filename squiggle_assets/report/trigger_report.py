@@ -10,10 +10,9 @@ from typing import Any
 
 import polars as pl
 
-from squiggle_assets.report import findings, study_figures, study_tables, trigger_tables
+from squiggle_assets.report import sections, trigger_tables
 from squiggle_assets.report.document import Block, Bullets, Document, Section, Text, draft
 from squiggle_assets.report.study_figures import Frame
-from squiggle_assets.report.study_report import made_blocks
 from squiggle_assets.report.text import listed, number, percent, plural
 from squiggle_assets.schemas.handles import HandleDraft
 from squiggle_assets.science.bundles import smallest_acting_items
@@ -59,21 +58,20 @@ def trigger_report(
     effects, fresh = counterfactual_effects.lazy().collect(), confirmed_effects.lazy().collect()
     status, items = trigger_status.lazy().collect(), trigger_attribution.lazy().collect()
     chosen = selection.lazy().collect()
-    sections = [
+    parts = [
         _found(study, said, chosen),
-        _claims(said),
+        sections.claims(said),
         _design(followup_design.lazy().collect(), minimum_lift.lazy().collect()),
         _triggers(study, status, items),
         _edits(chosen, runs, effects, fresh, profile.training.total_steps * profile.training.step_multiplier),
-        Section(title="How it was made", blocks=made_blocks(made)),
+        sections.made_section(made),
         _reading(),
     ]
-    scales = listed(said["scale"].unique().sort().to_list())
     document = Document(
         title=study.title,
         subtitle=f"Study {study.name}, profile {profile.name}: {plural(len(runs), 'replay')}, "
-        f"{plural(len(said), 'claim')}. Everything here is about: {scales}.",
-        sections=sections,
+        f"{plural(len(said), 'claim')}. Everything here is about: {sections.scales(said, profile)}.",
+        sections=parts,
     )
     verdicts = dict(said.select("claim", "verdict").iter_rows())
     return draft(document, {"study": study.name, "num_replays": len(runs), "verdicts": verdicts})
@@ -84,7 +82,7 @@ def _found(study: Study, claims: pl.DataFrame, chosen: pl.DataFrame) -> Section:
         {each.parent for each in study.followups} - set(chosen.filter(pl.col("status") == "selected")["parent_arm"])
     )
     blocks: list[Block] = [Text(text=f"Hypothesis: {study.hypothesis}")]
-    blocks += [Text(tone="lead", text=sentence) for sentence in trigger_tables.sentences(claims)]
+    blocks += [Text(tone="lead", text=sentence) for sentence in sections.sentences(claims)]
     if without:
         blocks.append(
             Text(
@@ -94,13 +92,6 @@ def _found(study: Study, claims: pl.DataFrame, chosen: pl.DataFrame) -> Section:
             )
         )
     return Section(title="What was found", blocks=blocks)
-
-
-def _claims(claims: pl.DataFrame) -> Section:
-    return Section(
-        title="Claims",
-        blocks=[study_figures.claim_forest(claims), study_tables.claims(claims), study_tables.methods(claims)],
-    )
 
 
 def _design(design: pl.DataFrame, lifts: pl.DataFrame) -> Section:
@@ -173,20 +164,14 @@ def _acting(chosen: pl.DataFrame, effects: pl.DataFrame, fresh: pl.DataFrame) ->
 
 
 def _reading() -> Section:
-    words = [f"{verdict}: {meaning}" for verdict, meaning in findings.VERDICT_WORDS.items()]
-    return Section(
-        title="How to read this",
-        blocks=[
-            Text(text="The four verdicts come from one function that is the same for every study and every claim:"),
-            Bullets(items=words),
-            Text(text="Labels are words beside the verdict, by rules that were stated beforehand:"),
-            Bullets(items=[f"{label}: {LABEL_WORDS[label]}" for label in LABELS]),
-            Text(text="Conditions of the replays:"),
-            Bullets(items=CONDITIONS),
-            Text(
-                text="envelopes: an increment less the drift that seeds share, over the size of movement usual at that "
-                "step. The event counts as present where it reaches half of the parent's strength within the tolerance "
-                "of its step; that place was frozen before any replay was trained."
-            ),
-        ],
+    return sections.reading(
+        Text(text="Labels are words beside the verdict, by rules that were stated beforehand:"),
+        Bullets(items=[f"{label}: {LABEL_WORDS[label]}" for label in LABELS]),
+        Text(text="Conditions of the replays:"),
+        Bullets(items=CONDITIONS),
+        Text(
+            text="envelopes: an increment less the drift that seeds share, over the size of movement usual at that "
+            "step. The event counts as present where it reaches half of the parent's strength within the tolerance "
+            "of its step; that place was frozen before any replay was trained."
+        ),
     )

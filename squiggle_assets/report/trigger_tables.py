@@ -13,24 +13,12 @@ import polars as pl
 from squiggle_assets.report.document import Figure, Table
 from squiggle_assets.report.images import png
 from squiggle_assets.report.style import GREY, INK, LABEL, PALETTE, SMALL, canvas
-from squiggle_assets.report.text import MISSING, interval, mean, number, plural, share
+from squiggle_assets.report.text import mean, number, plural, share, with_interval
 
 TOP_ITEMS = 25
 """Items shown, best first; trigger_attribution holds all that a window holds."""
 CONDITIONS = ("exact", "placebo", "replace", "remove", "late", "early")
 """Order in which conditions are shown."""
-
-
-def sentences(claims: pl.DataFrame) -> list[str]:
-    """One sentence a tested claim: what the edit did, and its verdict."""
-    found = []
-    for row in claims.filter(pl.col("estimate").is_not_null()).iter_rows(named=True):
-        found.append(
-            f"{row['hypothesis']} {row['verdict'].capitalize()}: {mean(row['estimate'])} "
-            f"{interval(row['ci_lo'], row['ci_hi'])} envelopes against {row['control']}, q {share(row['q_value'])}, "
-            f"{plural(row['n_seeds'], 'seed')}."
-        )
-    return found
 
 
 def lifts(table: pl.DataFrame) -> Table:
@@ -165,9 +153,9 @@ def effects(table: pl.DataFrame, where: str) -> Table:
                 edit_name(row),
                 row["control"],
                 f"{share(row['share_present'])} / {share(row['share_present_control'])}",
-                _with(row, "effect_rd", "ci_lo", "ci_hi"),
-                _with(row, "delay_difference", "delay_ci_lo", "delay_ci_hi"),
-                _with(row, "magnitude_difference", "magnitude_ci_lo", "magnitude_ci_hi"),
+                with_interval(row["effect_rd"], row["ci_lo"], row["ci_hi"]),
+                with_interval(row["delay_difference"], row["delay_ci_lo"], row["delay_ci_hi"]),
+                with_interval(row["magnitude_difference"], row["magnitude_ci_lo"], row["magnitude_ci_hi"]),
                 share(level),
                 number(row["n_seeds"]),
                 row["label"],
@@ -202,10 +190,6 @@ def acting(table: pl.DataFrame, where: str) -> list[str]:
             f"{where}: {best}."
         )
     return found
-
-
-def _with(row: Mapping[str, Any], name: str, low: str, high: str) -> str:
-    return MISSING if row[name] is None else f"{mean(row[name])} {interval(row[low], row[high])}"
 
 
 def strengths(runs: pl.DataFrame) -> Figure:

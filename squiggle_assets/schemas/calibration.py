@@ -22,7 +22,7 @@ class AASimulated(Table):
     events_second: int = column("consensus events of the second half", ge=0)
     estimate: float = column("excess over the null of the first half less that of the second", unit="events")
     p_value: float = column("of the contrast claim", gt=0, le=1)
-    rejected: bool = column("p_value at most alpha")
+    rejected: bool = column("p_value at most alpha; null where no p of halves of this size can be", nullable=True)
 
     class Config(Table.Config):
         """Key of the table."""
@@ -41,7 +41,7 @@ class AAResplits(Table):
     events_second: int = column("consensus events of the second half", ge=0)
     estimate: float = column("excess over the null of the first half less that of the second", unit="events")
     p_value: float = column("of the contrast claim", gt=0, le=1)
-    rejected: bool = column("p_value at most alpha")
+    rejected: bool = column("p_value at most alpha; null where no p of halves of this size can be", nullable=True)
 
     class Config(Table.Config):
         """Key of the table."""
@@ -58,10 +58,10 @@ class TriggerRecall(Table):
     num_found: int = column("of these, found", ge=0)
     num_false: int = column("other pairs called triggers", ge=0)
     recall: float = column("num_found / num_true; null without effect", nullable=True, ge=0, le=1)
-    recall_lo: float = column(f"{_LO}; exact over pairs", nullable=True)
+    recall_lo: float = column(f"{_LO}; the wider of exact over pairs and bootstrap over arms", nullable=True)
     recall_hi: float = column(_HI, nullable=True)
     fdr: float = column("mean over arms of the false share of what was called", ge=0, le=1)
-    fdr_lo: float = column(f"{_LO}; bootstrap over arms", nullable=True)
+    fdr_lo: float = column(f"{_LO}; bootstrap over arms, exact where every share is 0 or 1", nullable=True)
     fdr_hi: float = column(_HI, nullable=True)
     any_false: float = column("share of arms with a false trigger", ge=0, le=1)
     any_false_lo: float = column(f"{_LO}; exact over arms", nullable=True)
@@ -119,7 +119,9 @@ class Lds(Table):
     arm: str = column("arm whose event it is")
     place: str = column("event whose items are scored: cell, polarity and steps")
     share: float = column("share of the items in a subset", gt=0, lt=1)
-    method: str = column("lift, exposure, frequency, loss; random: mean over vectors of random scores")
+    method: str = column(
+        "lift, exposure, frequency, loss; planted: 1 for planted items, the truth; random: mean over random vectors"
+    )
     num_subsets: int = column("subset runs", ge=0)
     num_items: int = column("items that could be left out", ge=1)
     num_queries: int = column("events", ge=1)

@@ -95,6 +95,12 @@ class OrderSlopes(_Compared):
     p_seeds: float = column(_P_SEEDS, nullable=True, gt=0, le=1)
     p_value: float = column("the larger of the two", nullable=True, gt=0, le=1)
     smallest_p: float = column("p_value that the most extreme data would get", nullable=True, gt=0, le=1)
+    mixture_gap: float = column(
+        "share of the window's slots that the two arms give to other units; above 0, families that came later are also "
+        "shown less before the window and more in it",
+        ge=0,
+        le=1,
+    )
     by_seed_json: str = column("JSON object seed -> slope", nullable=True)
 
     class Config(Table.Config):

@@ -27,6 +27,7 @@ _SCOPE = "window: only draws inside the window are edited; run: in the whole run
 _DRAW = "number of the placebo draw; 0 for other conditions"
 _PART = "edited are the best 1/part of the triggers; 1: all of them"
 _RD = "difference of the shares of seeds with the event, condition less control"
+_P = "presence, delay and magnitude together: larger of sign flip over seeds and exchange of runs within seeds"
 _STATUS = "selected, or no_selection: the evidence named no event or no triggers"
 _KEYS = {"arm", "seed", "exp_id", "status"}
 
@@ -190,7 +191,7 @@ class CounterfactualResults(_Measured, _OfStudy):
     effect_g: float = _text("paired Hedges g of the magnitude")
     ci_lo: float = _text("95 % interval of effect_rd (Newcombe, paired)")
     ci_hi: float = _text("its upper end")
-    p_value: float = _text("sign flip over seeds, presence, delay and magnitude together", gt=0, le=1)
+    p_value: float = _text(_P, gt=0, le=1)
     q_value: float = _text("Benjamini-Hochberg over the pre-registered family; null for controls", gt=0, le=1)
     n_seeds: int = _text("pairs of runs", ge=0)
     label: str = _text("by the stated rules; null for exact replays", isin=_LABELS)
@@ -223,6 +224,7 @@ class CounterfactualEffects(_OfStudy):
     part: int = _text(_PART, ge=1)
     control: str = _text("placebo; exact for the placebo itself", isin=_CONDITIONS)
     n_seeds: int = _text("pairs of runs", ge=0)
+    num_unedited: int = _text("seeds whose parent drew no trigger in scope: their replays are no pairs", ge=0)
     num_control_runs: int = _text("runs of the control over those seeds, draws of the placebo counted", ge=0)
     seeds: str = _text("JSON list of the paired seeds")
     share_present: float = _text("seeds with the event under the condition", ge=0, le=1)
@@ -248,7 +250,7 @@ class CounterfactualEffects(_OfStudy):
     distance_difference: float = _text("difference of mean trajectory distance", unit="robust sd")
     distance_ci_lo: float = _text("95 % t interval over seeds", unit="robust sd")
     distance_ci_hi: float = _text("its upper end", unit="robust sd")
-    p_value: float = _text("sign flip over seeds, presence, delay and magnitude together", gt=0, le=1)
+    p_value: float = _text(_P, gt=0, le=1)
     smallest_p: float = _text("the smallest that so many seeds can give", gt=0, le=1)
     q_value: float = _text(
         "Benjamini-Hochberg over the pre-registered family; of a part the largest p down to it from all triggers on "
@@ -271,6 +273,7 @@ class CounterfactualEffects(_OfStudy):
             "part",
             "control",
             "n_seeds",
+            "num_unedited",
             "num_control_runs",
             "seeds",
         }

@@ -87,8 +87,13 @@ class ProbeSummaries(_OfProbe):
     sv_entropy_change: float = column("mean |delta| over layers", unit="nats", ge=0)
     sparsity_proxy_change: float = column("mean |delta| over layers", ge=0)
     principal_angle: float = column("mean over layers, after against before", unit="radians", ge=0)
-    drift_path: float = column("way in effective rank", unit="per 1000 tokens", nullable=True, ge=0)
-    alignment_path: float = column("way in radians", unit="radians per 1000 tokens", nullable=True, ge=0)
+    drift_path: float = column(
+        "way in effective rank; at equal steps over the tokens of an average run",
+        unit="per 1000 tokens",
+        nullable=True,
+        ge=0,
+    )
+    alignment_path: float = column("the same in radians", unit="radians per 1000 tokens", nullable=True, ge=0)
     drift_velocity_global: float = column("mean over layers", unit=_PER_STEP, nullable=True, ge=0)
     drift_acceleration_global: float = column("mean over layers", unit="metric per step^2", nullable=True, ge=0)
     volatility_global: float = column("mean over layers", unit=_PER_STEP, nullable=True, ge=0)
@@ -111,8 +116,14 @@ class ProbeTests(Table):
                              unit=_SPREADS)  # fmt: skip
     ci_lo: float = column("95 % t interval over seeds; " + _NO_INTERVAL, unit=_SPREADS, nullable=True)
     ci_hi: float = column("its upper end", unit=_SPREADS, nullable=True)
-    p_value: float = column("arm and mixtures exchanged within seeds", nullable=True, gt=0, le=1)
-    p_familywise: float = column("against the largest arm of each draw; null for mixtures", nullable=True, gt=0, le=1)
+    p_seeds: float = column("arm and mixtures exchanged within seeds", nullable=True, gt=0, le=1)
+    p_items: float = column(
+        "the arm's items as one more set among the mixtures; null where those do not differ", nullable=True, gt=0, le=1
+    )
+    p_value: float = column("the larger of the two", nullable=True, gt=0, le=1)
+    p_familywise: float = column(
+        "as p_seeds, against the largest arm of each draw; null for mixtures", nullable=True, gt=0, le=1
+    )
     q_value: float = column("Benjamini-Hochberg over the arms that are no mixtures", nullable=True, gt=0, le=1)
     control: str = column("the mixture that is hardest to exceed", nullable=True)
     control_difference: float = column("distance - the control's", unit=_SPREADS, nullable=True)

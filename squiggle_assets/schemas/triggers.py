@@ -69,7 +69,9 @@ class TriggerAttribution(_OfEvent):
     lb05: float = column("5 % quantile of its posterior; above 0: more often than expected")
     p_value: float = column(_LIFT_P, ge=0, le=1)
     p_lags: float = column("p_value times the number of lags, at most 1", ge=0, le=1)
-    q_value: float = column("Benjamini-Hochberg of p_lags over all items and events of the arm", ge=0, le=1)
+    q_value: float = column(
+        "Benjamini-Hochberg of p_lags over all items and events of the arm with this null_id", ge=0, le=1
+    )
     family_count: int = column("showings of its family in the windows", ge=0)
     family_expected: float = column("sum of expected_window over the family", ge=0)
     family_lift: float = column("(family_count + .5) / (family_expected + .5)", gt=0)

@@ -1,12 +1,14 @@
 """Tables that SQL models make: one model per file of dbt_like_sql, under the file's stem.
 
-Here: their columns. Not here: the SELECTs (dbt_like_sql) and the tables they read (the other modules beside this one).
+Here: columns of those over runs, exposure and claims, and TABLES of all. Not here: columns of those over evidence
+(schemas.evidence), the SELECTs (dbt_like_sql), the tables they read (the other modules beside this one).
 """
 
 from __future__ import annotations
 
 from typing import ClassVar
 
+from squiggle_assets.schemas import evidence
 from squiggle_assets.schemas.base import Table, column
 
 _STUDY, _SEED = "study", "seed of the run"
@@ -274,4 +276,5 @@ TABLES: dict[str, type[Table]] = {
     "mart_claims": MartClaims,
     "mart_event_agreement": MartEventAgreement,
     "mart_item_exposure": MartItemExposure,
+    **evidence.TABLES,
 }

@@ -34,7 +34,7 @@ SPLIT_SCHEMA: dict[str, type[pl.DataType]] = {
     **dict.fromkeys(("events_first", "events_second"), pl.Int64),
     **{"estimate": pl.Float64, "p_value": pl.Float64, "rejected": pl.Boolean},
 }
-"""Columns of re-splits."""
+"""Columns of re-splits; rejected is null where halves of this size cannot have a p of at most alpha."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,5 +214,6 @@ def _told(found: HalvesCompared, spec: ConsensusSpec) -> dict[str, object]:
         "events_second": found.events_second,
         "estimate": found.estimate,
         "p_value": found.p_value,
-        "rejected": found.p_value <= spec.alpha,
+        # Halves too small ever to be called different (4 against 4: p is 1/16 at least) show no silence.
+        "rejected": found.p_value <= spec.alpha if found.smallest_p <= spec.alpha else None,
     }

@@ -1,77 +1,36 @@
 """The calibration table: every check of the platform with its value, bound and interval, and whether it held.
 
-Here: the trigger curve as rows, rows of each kind of check, the claim about attribution. Not here: the sizes and bounds
-(calibration_spec), what is simulated or trained (aa_test, trigger_simulation, subsets), the score (lds).
+Here: rows of each kind of check, the claim about attribution. Not here: the sizes and bounds (calibration_spec), what
+is simulated or trained (aa_test, trigger_curve, subsets), the score (lds).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from squiggle_assets.science import lds, rng
+from squiggle_assets.science import lds
 from squiggle_assets.science.calibration_spec import CalibrationSpec, CalibrationStudy
 from squiggle_assets.science.claim_kinds import Claim
 from squiggle_assets.science.controls import LOUD
 from squiggle_assets.science.planted import Control
-from squiggle_assets.science.stats import Interval, bootstrap, clopper_pearson, smallest_effect
-from squiggle_assets.science.trigger_simulation import TriggersFound, simulated_triggers
-from squiggle_assets.science.waves import TriggerSpec
+from squiggle_assets.science.stats import Interval, clopper_pearson, smallest_effect
 
 LIFT, EXPOSURE, FREQUENCY, LOSS = "lift", "exposure", "frequency", "loss"
 """Attribution scores: shrunken log lift of the event's windows, draws in all runs, the sources' frequency score, loss
 of the base model."""
+TRUTH = "planted"
+"""The score that knows which items were planted: no rule of attribution, but the best that one could do."""
 AT_MOST, AT_LEAST = "at most", "at least"
 SCHEMA: dict[str, type[pl.DataType]] = {
     **{"check": pl.String, "what": pl.String, "value": pl.Float64, "unit": pl.String},
     **{"bound": pl.Float64, "side": pl.String, "ci_lo": pl.Float64, "ci_hi": pl.Float64},
     **{"num": pl.Int64, "dependent": pl.Boolean, "passed": pl.Boolean, "method": pl.String},
 }
-CURVE_SCHEMA: dict[str, type[pl.DataType]] = {
-    "extra": pl.Float64,
-    **dict.fromkeys(("num_studies", "num_true", "num_found", "num_false"), pl.Int64),
-    **dict.fromkeys(("recall", "recall_lo", "recall_hi", "fdr", "fdr_lo", "fdr_hi"), pl.Float64),
-    **dict.fromkeys(("any_false", "any_false_lo", "any_false_hi"), pl.Float64),
-}
 _UNIT_EXTRA = "extra showings of each trigger per event window and seed"
-
-
-def curve_row(spec: CalibrationSpec, extra: float, triggers: TriggerSpec) -> dict[str, float | int]:
-    """One point of the trigger curve (CURVE_SCHEMA): simulated arms with this effect through attribution.
-
-    recall: found over all pairs of event and trigger, exact interval over pairs; nan without effect. fdr: mean over
-    arms of the false share of what was called (0 where nothing was), bootstrap interval over arms. any_false: share of
-    arms with a false trigger, exact interval.
-    """
-    study, num = replace(spec.triggers, extra=extra), spec.trigger_studies
-    found = [simulated_triggers(study, number, triggers) for number in range(num)]
-    true, hits = (sum(getattr(one, name) for one in found) for name in ("num_true", "num_found"))
-    recall, fdr = clopper_pearson(hits, true), _fdr_interval(found, extra)
-    loud = sum(one.num_false > 0 for one in found)
-    any_false = clopper_pearson(loud, num)
-    return {
-        **{"extra": extra, "num_studies": num, "num_true": true, "num_found": hits},
-        "num_false": sum(one.num_false for one in found),
-        **{"recall": hits / true if true else float("nan"), "recall_lo": recall.lo, "recall_hi": recall.hi},
-        "fdr": float(np.mean([one.false_share for one in found])),
-        **{"fdr_lo": fdr.lo, "fdr_hi": fdr.hi},
-        **{"any_false": loud / num, "any_false_lo": any_false.lo, "any_false_hi": any_false.hi},
-    }
-
-
-def _fdr_interval(found: Iterable[TriggersFound], extra: float) -> Interval:
-    shares = np.array([one.false_share for one in found])
-    return bootstrap(shares, lambda values: float(values.mean()), rng.generator("trigger_fdr", str(extra)))
-
-
-def curve_table(rows: Iterable[Mapping[str, float | int]]) -> pl.DataFrame:
-    """Points of the curve as a table, by effect; what cannot be computed is null."""
-    table = pl.DataFrame(list(rows), schema=CURVE_SCHEMA)
-    return table.with_columns(pl.col(pl.Float64).fill_nan(None)).sort("extra")
 
 
 def _row(check: str, what: str, value: float | None, **rest: Any) -> dict[str, Any]:
@@ -86,12 +45,22 @@ def _held(value: float | None, bound: float, side: str) -> bool | None:
 
 
 def aa_rows(simulated: pl.DataFrame, spec: CalibrationSpec) -> list[dict[str, Any]]:
-    """Share of simulated A/A studies in which equal halves were called different, one row a scenario."""
+    """Share of simulated A/A studies in which equal halves were called different, one row a scenario.
+
+    Studies that could not have been (rejected is null) do not count: a scenario of them alone has no value.
+    """
     rows = []
     for scenario in spec.scenarios:
-        own = simulated.filter(pl.col("scenario") == scenario.name)
+        own = simulated.filter((pl.col("scenario") == scenario.name) & pl.col("rejected").is_not_null())
         num, rejected = own.height, int(own["rejected"].sum())
         if not num:
+            rows.append(
+                _row(
+                    "aa_simulated", scenario.name, None, unit="share of studies rejected", num=0,
+                    bound=spec.max_rejected, side=AT_MOST,
+                    method="no halves were simulated that are large enough to be called different",
+                )
+            )  # fmt: skip
             continue
         interval, share = clopper_pearson(rejected, num), rejected / num
         rows.append(
@@ -113,7 +82,7 @@ def resplit_rows(resplits: pl.DataFrame, num_runs: Mapping[str, int], spec: Cali
     """
     rows = []
     for arm, runs in num_runs.items():
-        own = resplits.filter(pl.col("arm") == arm)
+        own = resplits.filter((pl.col("arm") == arm) & pl.col("rejected").is_not_null())
         side = side_of(runs, spec)
         few = "" if runs >= spec.min_runs else f"; fewer than the {spec.min_runs} runs that were asked for"
         share = float(own["rejected"].mean()) if own.height else None  # type: ignore[arg-type]
@@ -121,7 +90,8 @@ def resplit_rows(resplits: pl.DataFrame, num_runs: Mapping[str, int], spec: Cali
         rows.append(
             _row(
                 "aa_resplits", arm, share, unit="share of re-splits rejected", num=own.height, dependent=True,
-                method=f"{runs} real runs split at random {own.height} times, {side} against {side}: splits share "
+                method=f"{runs} real runs split at random {own.height} times into halves that are large enough to be "
+                f"called different, {side} against {side}: splits share "
                 f"runs, {disjoint} of them could be disjoint, so there is no interval{few}",
             )
         )  # fmt: skip
@@ -159,8 +129,8 @@ def trigger_rows(curve: pl.DataFrame, spec: CalibrationSpec) -> list[dict[str, A
 
 
 _WORDS = {
-    "recall": ("recall", "share of triggers found", "exact interval over pairs of event and trigger"),
-    "fdr": ("false discoveries", "mean share of what was called", "bootstrap interval over arms"),
+    "recall": ("recall", "share of triggers found", "the wider of exact interval over pairs and bootstrap over arms"),
+    "fdr": ("false discoveries", "mean share of what was called", "bootstrap interval over arms, exact if all 0 or 1"),
     "any_false": ("false triggers", "share of arms with one", "exact interval over arms"),
 }
 
@@ -181,6 +151,8 @@ def planted_rows(study: CalibrationStudy, claims: pl.DataFrame) -> list[dict[str
     for check, arm in wanted.items():
         found = claims.filter(pl.col("claim") == f"planted:{arm}")
         if found.is_empty():
+            missing = f"there is no claim planted:{arm}"
+            rows.append(_row(check, f"planted:{arm}", None, unit="none", num=0, method=missing))
             continue
         claim = found.row(0, named=True)
         there = claim["verdict"] == "supported"
@@ -196,9 +168,10 @@ def planted_rows(study: CalibrationStudy, claims: pl.DataFrame) -> list[dict[str
     return rows
 
 
-def lds_check_rows(table: pl.DataFrame, claims: pl.DataFrame) -> list[dict[str, Any]]:
+def lds_check_rows(table: pl.DataFrame, claims: pl.DataFrame, spec: CalibrationSpec) -> list[dict[str, Any]]:
     """The linear datamodeling score of every attribution score, and the ceiling of a perfect one."""
     rows = []
+    asked = "" if enough_subsets(table, spec) else f"; fewer than the {spec.min_subsets} runs that were asked for"
     for row in table.iter_rows(named=True):
         judged = claims.filter(pl.col("claim") == f"lds:{row['arm']}") if row["method"] == LIFT else claims.clear()
         tested = row["status"] == lds.TESTED and judged.height == 1
@@ -207,7 +180,8 @@ def lds_check_rows(table: pl.DataFrame, claims: pl.DataFrame) -> list[dict[str, 
                 "lds", f"{row['arm']}: {row['method']}", row["lds"], unit="mean Spearman correlation",
                 ci_lo=row["ci_lo"], ci_hi=row["ci_hi"], num=row["num_subsets"],
                 passed=judged["verdict"][0] == "supported" if tested else None,
-                method=f"{row['status']}; {row['num_subsets']} runs on {row['share']:g} of {row['num_items']} items",
+                method=f"{row['status']}; {row['num_subsets']} runs on {row['share']:g} of {row['num_items']} "
+                f"items{asked}{_beyond_exposure(row)}",
             )
         )  # fmt: skip
     for row in table.head(1).iter_rows(named=True):
@@ -221,17 +195,33 @@ def lds_check_rows(table: pl.DataFrame, claims: pl.DataFrame) -> list[dict[str, 
     return rows
 
 
+def enough_subsets(table: pl.DataFrame, spec: CalibrationSpec) -> bool:
+    """Whether the score rests on as many subset runs as were registered; on fewer it is another design."""
+    return bool((table["num_subsets"] >= spec.min_subsets).all())
+
+
+def _beyond_exposure(row: Mapping[str, Any]) -> str:
+    """Of the score that knows the planted items: how far beyond plain exposure a score can be; else nothing."""
+    if row["method"] != TRUTH or row["difference"] is None:
+        return ""
+    gap = f"{row['difference']:.3g} [{row['difference_lo']:.3g}, {row['difference_hi']:.3g}]"
+    return f"; no rule but the truth: {gap} beyond exposure is what a rule that finds the planted items can have"
+
+
 def calibration_table(rows: Iterable[Mapping[str, Any]], study: str) -> pl.DataFrame:
     """All checks of a study as one table; what cannot be computed is null."""
     table = pl.DataFrame(list(rows), schema=SCHEMA).with_columns(pl.col(pl.Float64).fill_nan(None))
     return table.select(pl.lit(study).alias("study"), pl.all())
 
 
-def lds_claim(table: pl.DataFrame, arm: str, num_seeds: int) -> Claim:
+def lds_claim(table: pl.DataFrame, arm: str, num_seeds: int, subset_arms: Sequence[str] = ()) -> Claim:
     """The claim that attribution says what runs without some of the items do, and says it better than exposure.
 
-    table: rows of the lds table. Its control is the exposure baseline: difference and interval are paired.
+    table: rows of the lds table. subset_arms: the follow-up arms that it rests on beside the arm itself. Its control is
+    the exposure baseline: difference and interval are paired. What the truth has beyond exposure is in the evidence:
+    where that is about 0, no score can be supported against this control.
     """
+    truth = {row["method"]: row["difference"] for row in table.iter_rows(named=True)}.get(TRUTH)
     row = table.filter(pl.col("method") == LIFT).row(0, named=True)
     known = {
         name: float("nan") if row[name] is None else row[name]
@@ -250,9 +240,14 @@ def lds_claim(table: pl.DataFrame, arm: str, num_seeds: int) -> Claim:
             "n_items": row["num_items"],
             "method": f"linear datamodeling score over {row['num_subsets']} subset runs ({row['status']}); p: subsets "
             "and runs paired at random; bootstrap interval over seeds; control: the score of plain exposure counts",
-            "evidence": {"tables": ["lds", "subset_outcomes"], "arm": arm, "ceiling": row["ceiling"]},
+            "evidence": {
+                "tables": ["lds", "subset_outcomes"],
+                "arm": arm,
+                "ceiling": row["ceiling"],
+                "truth_beyond_exposure": truth,
+            },
         },
-        arms=(arm,),
+        arms=(arm, *subset_arms),
         p_value=known["p_value"],
         smallest_p=known["smallest_p"],
         interval=Interval(known["ci_lo"], known["ci_hi"]),

@@ -57,7 +57,7 @@ class CalibrationSpec:
     subset_share: float = 0.5
     """Of the items that a subset run is trained on."""
     min_subsets: int = 50
-    """Subset runs that a linear datamodeling score should rest on."""
+    """Subset runs that a linear datamodeling score should rest on; a claim on fewer is not the registered one."""
 
     def __post_init__(self) -> None:
         """Refuse counts that are not positive and an effect that is not on the curve."""

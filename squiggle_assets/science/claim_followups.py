@@ -12,6 +12,7 @@ they should not be supported.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import polars as pl
@@ -29,7 +30,12 @@ _SELECTED = "selected"
 
 
 def followup_claims(
-    study: Study, selection: pl.DataFrame, effects: pl.DataFrame, confirmed: pl.DataFrame
+    study: Study,
+    selection: pl.DataFrame,
+    effects: pl.DataFrame,
+    confirmed: pl.DataFrame,
+    *,
+    near: Collection[str] = (),
 ) -> tuple[list[Claim], list[Claim]]:
     """Both families: (parent, condition) in the study's order, and the parents' placebos.
 
@@ -38,13 +44,20 @@ def followup_claims(
         selection: the frozen choices; an arm without one has a claim all the same, which says so.
         effects: counterfactual_effects, on the seeds of the choice.
         confirmed: the same on fresh seeds.
+        near: consensus_event_id of events near a boundary of the schedule: the sources' claim rule asks for an event
+            that none explains, so claims about these are exploratory at most.
     """
     edits = dict.fromkeys((each.parent, each.condition) for each in study.followups if each.condition not in CONTROLS)
     placebos = dict.fromkeys((each.parent, "placebo") for each in study.followups if each.condition == "placebo")
     return (
-        [_claim(study, parent, condition, selection, effects, confirmed) for parent, condition in edits],
-        [_claim(study, parent, condition, selection, effects, confirmed) for parent, condition in placebos],
+        [_claim(study, parent, condition, selection, effects, confirmed, near) for parent, condition in edits],
+        [_claim(study, parent, condition, selection, effects, confirmed, near) for parent, condition in placebos],
     )
+
+
+def near_boundary(events: pl.DataFrame) -> list[str]:
+    """consensus_event_id of the events near a boundary; events: rows of consensus_events."""
+    return sorted(events.filter("near_boundary")["consensus_event_id"])
 
 
 def _claim(
@@ -54,6 +67,7 @@ def _claim(
     selection: pl.DataFrame,
     effects: pl.DataFrame,
     confirmed: pl.DataFrame,
+    near: Collection[str],
 ) -> Claim:
     chosen = selection.filter(
         (pl.col("parent_arm") == parent)
@@ -69,7 +83,10 @@ def _claim(
         **{"claim": f"{condition}:{parent}", "arm": parent, "contrast": control, "hypothesis": hypothesis},
         **{"unit": _UNIT, "estimate": None, "n_seeds": 0, "n_items": None},
     }
-    arms = (parent,)
+    # Runs of the condition, its control and the exact replay (the parent on fresh seeds): those stopped are named.
+    concerned = (condition, control, "exact")
+    ran = [each.name for each in study.followups if each.parent == parent and each.condition in concerned]
+    arms = (parent, *ran)
     found = _effect_of(chosen, condition, effects)
     if found is None:
         method = "not tested: no consensus event of the arm has triggers, so there was nothing to edit"
@@ -94,8 +111,9 @@ def _claim(
             "estimate": found["magnitude_difference"],
             "n_seeds": seeds,
             "n_items": chosen["n_items"][0],
-            "method": "difference of the event's strength at the frozen location, paired by seed; sign flip over "
-            "presence, delay and strength together; t interval over seeds",
+            "method": "difference of the event's strength at the frozen location, paired by seed; presence, delay and "
+            "strength together, larger p of sign flip over seeds and exchange of runs within seeds; t interval over "
+            "seeds",
             "evidence": evidence,
         },
         arms=arms,
@@ -105,6 +123,7 @@ def _claim(
         control=Control(control, estimate, interval, seeds),
         direction="less",
         selected=True,
+        near_boundary=found["consensus_event_id"] in near,
         replicated=fresh is not None and _weaker(fresh, study.consensus.alpha),
     )
 

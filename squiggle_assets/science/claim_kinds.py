@@ -58,6 +58,8 @@ class Claim:
     """Whether what is claimed was chosen by looking at data."""
     replicated: bool = False
     """Whether seeds that took no part in that choice showed it too."""
+    caveat: str = ""
+    """What it says and the design cannot show, in words; "" = nothing."""
 
 
 def arm_row(arm: ArmData, **rest: Any) -> dict[str, Any]:

@@ -79,6 +79,7 @@ def _judged(
                 replicated=claim.replicated,
                 near_boundary=claim.near_boundary,
                 floor=claim.floor,
+                caveat=claim.caveat,
                 alpha=study.consensus.alpha,
             )
         )

@@ -144,8 +144,8 @@ def runs_of(measured: pl.DataFrame, about: pl.DataFrame, row: Mapping[str, Any])
 def results_of(runs: pl.DataFrame, effects: pl.DataFrame, *, exp_id: str) -> pl.DataFrame:
     """counterfactual_results (RESULT_COLUMNS): every run with the effect and label of its event, condition and part.
 
-    runs: counterfactual_runs of all follow-up arms of a study; effects: effects_of them. Exact replays are no
-    condition and have no effect.
+    runs: counterfactual_runs of all follow-up arms of one wave; effects: effects_of these runs and no others. Exact
+    replays are no condition and have no effect.
     """
     keys = ["consensus_event_id", "condition", "part"]
     beside = runs.join(effects.select(*keys, *_EFFECT), on=keys, how="left", maintain_order="left")

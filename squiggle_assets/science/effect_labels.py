@@ -58,6 +58,8 @@ class Effect(NamedTuple):
     """Edited were the best 1/part of the triggers."""
     control: str
     seeds: tuple[int, ...]
+    num_unedited: int
+    """Seeds that are no pair, because nothing was edited in them."""
     num_control_runs: int
     share_present: float
     share_present_control: float
@@ -96,7 +98,8 @@ class Labelled(NamedTuple):
 def label_of(effect: Effect, margins: Margins) -> Labelled:
     """The first rule that fits, in the order of the module's docstring; comparisons with nan never fit."""
     if len(effect.seeds) < MIN_SEEDS:
-        return Labelled("inconclusive", f"{len(effect.seeds)} pairs of runs are fewer than {MIN_SEEDS}")
+        unedited = f" ({effect.num_unedited} seeds drew no trigger)" if effect.num_unedited else ""
+        return Labelled("inconclusive", f"{len(effect.seeds)} pairs of runs{unedited} are fewer than {MIN_SEEDS}")
     level, name = (effect.p_value, "p") if effect.condition == "placebo" else (effect.q_value, "q")
     if level <= margins.alpha:
         found = _significant(effect)

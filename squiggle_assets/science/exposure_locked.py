@@ -74,6 +74,16 @@ def step_responses(z_ST: F64, reach: int) -> F64:
     return d_ST
 
 
+def handed_out(num_runs: int, num_seeds: int) -> list[I64]:
+    """Which redrawn run stands for which seed: one [num_runs, num_seeds] a stride, NUM_STRIDES at most.
+
+    In draw r of a stride, run r + s * stride stands for seed s: each run once a seed, no run for two seeds of a draw.
+    """
+    seeds = np.arange(num_seeds)
+    strides = range(1, min(NUM_STRIDES, num_runs // num_seeds) + 1)
+    return [(np.arange(num_runs)[:, None] + seeds * stride) % num_runs for stride in strides]
+
+
 def cell_z(series: ArmSeries, cell: Cell) -> F64:
     """[S, T] robust z of each seed's oriented increments, mean over the series of the cell.
 
@@ -174,12 +184,9 @@ class _Null:
         own = _Locked(own.num[:, 0], own.total[:, 0])
         mean, variance = self._moments(d_ST)
         z = _standardised(own, mean, variance)
-        # In draw r of a stride, run r + s * stride stands for seed s: each run once a seed, no run for two seeds.
         every = self._locked(self.redrawn[:, None], d_ST[None])
-        num_runs = len(self.redrawn)
         null = []
-        for stride in range(1, min(NUM_STRIDES, num_runs // len(seeds)) + 1):
-            place = (np.arange(num_runs)[:, None] + seeds * stride) % num_runs
+        for place in handed_out(len(self.redrawn), len(seeds)):
             drawn = _Locked(every.num[place, seeds], every.total[place, seeds])
             null.append(_standardised(drawn, mean, variance))
         item = np.flatnonzero((self.kind >= 0) & np.isfinite(z))

@@ -68,9 +68,10 @@ def package_manifest(
 ) -> dict[str, Any]:
     """What the package rests on: status of the core, verdicts, curricula, seeds, content hashes of inputs and files.
 
-    inputs: 'asset/arm/seed' -> sha256 of everything that the package was made from.
+    inputs: 'asset/arm/seed' -> sha256 of everything that the package was made from. Sources are those of all cores:
+    items of the controls are handed on too.
     """
-    own = pool.join(cores.filter(pl.col("core") == IMPACT).select("item_id"), on="item_id", how="semi")
+    own = pool.join(cores, on="item_id", how="semi")
     sources = sorted(own["source"].unique().to_list())
     return {
         "package_version": VERSION,

@@ -18,6 +18,13 @@ from squiggle_assets.science.planted import beyond_control
 from squiggle_assets.science.spec import Study
 from squiggle_assets.science.stats import t_interval
 
+MAX_MIXTURE_GAP = 0.05
+"""Share of the window's slots that two arms may give to other families (judgement). blocked_early and ramp: .0007 over
+200 steps; either of them and controls_first: .57."""
+CONFOUNDED = (
+    "the arms also differ in what they show in the window (by {gap:.2f} of its slots) and so in how often before it: "
+    "when a family came cannot be told from how often it was shown"
+)
 UNIT = "robust sd of movement per showing and whole budget"
 METHOD = (
     "slope of a family's effect on its introduction, difference of the arms, mean over seeds; p: larger of sign flips "
@@ -78,6 +85,7 @@ def _claim(
             "arms": list(pair),
             "num_units": row.get("num_units"),
             "window": [row.get("window_lo"), row.get("window_hi")],
+            "mixture_gap": row.get("mixture_gap"),
             "p": {"redrawn": row.get("p_redrawn"), "seeds": row.get("p_seeds")},
         },
     }
@@ -94,4 +102,5 @@ def _claim(
         interval=t_interval(np.array(list(slopes.by_seed.values()))),
         control=control,
         direction="two-sided",
+        caveat=CONFOUNDED.format(gap=row["mixture_gap"]) if row["mixture_gap"] > MAX_MIXTURE_GAP else "",
     )

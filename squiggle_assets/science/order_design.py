@@ -11,11 +11,17 @@ the first step at which every arm is in its last phase. There the arms have the 
 and the same families, and differ in what was shown before. Arms must have equal total exposure (matched presets), or
 "later" would also mean "less often".
 
+Movement is measured about the median of the window, in one unit for all arms (shared_scale). In robust sd of an arm's
+own whole series, a showing that does the same in two arms would have the larger effect in the arm whose blocks moved
+the state less.
+
 Within the window the effect of a unit is mean over its expected showings of (d - its mean), d the movement just after a
 showing less that just before (exposure_locked.step_responses), weighted with how many showings there were more than
 expected: sum_t (n_t - B p) d_t / (W B p). If a showing of unit u adds b_u to d, this is b_u - sum_v p_v b_v in
 expectation. The last term belongs to the mixture, which differs between arms; families are therefore centred by their
-plain mean, which leaves b_u - mean_v b_v in every arm, and items by the same number.
+plain mean, which leaves b_u - mean_v b_v in every arm, and items by the same number. That b_u is one number holds for
+movements that add up. Movement has no direction, so that several showings of a family in one step may do more than
+their number, or less: arms are comparable so far as their mixtures in the window are (mixture_gap).
 """
 
 from __future__ import annotations
@@ -29,7 +35,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from squiggle_assets.science.cells import ArmSeries
-from squiggle_assets.science.exposure_locked import cell_z, step_responses
+from squiggle_assets.science.exposure_locked import step_responses
 from squiggle_assets.science.exposures import exposures_of
 from squiggle_assets.science.policy import Policy
 from squiggle_assets.science.stats import robust_scale
@@ -39,6 +45,8 @@ I64 = NDArray[np.int64]
 
 MIN_STEPS = 10
 """Steps that the common window must have."""
+MIN_SHOWINGS = 8
+"""Showings in the window that an item is expected to have in every arm, all seeds together."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -84,35 +92,56 @@ class Measured(NamedTuple):
     """[U] showings in the window, all seeds."""
     first: F64
     """[S, U] step of the first showing in each run; nan for none."""
+    share: F64
+    """[U] chance of a slot of the window to hold the unit."""
 
 
-def varying_cells(arms: Sequence[ArmRuns]) -> tuple[str, ...]:
-    """Names of the cells whose series vary in every run of every arm: one that stands still has no scale.
+def varying_cells(arms: Sequence[ArmRuns], window: Window) -> tuple[str, ...]:
+    """Names of the cells whose series vary in the window of every run: one that stands still has no scale.
 
     ValueError where there is none, or the arms have different cells.
     """
     names = [cell.name for cell in arms[0].series.cells]
     if any([cell.name for cell in runs.series.cells] != names for runs in arms):
         raise ValueError(f"arms {[runs.arm for runs in arms]} have different layers or metrics")
-    moving = np.all([_scales(runs.series) for runs in arms], axis=0)
+    moving = np.all([_scales(runs.series, window) for runs in arms], axis=0)
     found = tuple(name for name, moves in zip(names, moving, strict=True) if moves)
     if not found:
         raise ValueError(f"no cell varies in every run of the arms {[runs.arm for runs in arms]}")
     return found
 
 
-def _scales(series: ArmSeries) -> NDArray[np.bool_]:
+def _increments(series: ArmSeries, window: Window) -> I64:
+    """[W] index of the increment that holds each step of the window."""
+    return np.searchsorted(series.steps, np.arange(*window), side="right")
+
+
+def _inside(series: ArmSeries, window: Window) -> F64:
+    """[S, K, increments that hold steps of the window]."""
+    return series.increments[..., np.unique(_increments(series, window))]
+
+
+def _scales(series: ArmSeries, window: Window) -> NDArray[np.bool_]:
     """[C] whether every series of the cell has a robust scale in every seed."""
-    scale_SK = robust_scale(series.increments)
+    scale_SK = robust_scale(_inside(series, window))
     return np.array([(scale_SK[:, list(cell.members)] > 0).all() for cell in series.cells])
 
 
-def movement(series: ArmSeries, cells: Collection[str]) -> F64:
-    """[S, T] how far the state moved: mean over these cells of |robust z| of the cell's increments.
+def shared_scale(arms: Sequence[ArmRuns], window: Window) -> F64:
+    """[S, K] unit of each series, the same in all arms: mean over arms of its robust sd in the window, by seed."""
+    return np.asarray(np.mean([robust_scale(_inside(runs.series, window)) for runs in arms], axis=0))
 
-    Without direction and over all cells that have a scale, so that nothing about it was chosen by looking at effects.
+
+def movement(series: ArmSeries, cells: Collection[str], window: Window, scale_SK: F64) -> F64:
+    """[S, T] how far the state moved: mean over these cells of |mean over the cell's series of (x - median) / scale|.
+
+    The median is that of the window. Without direction and over all cells that have a scale, so that nothing about it
+    was chosen by looking at effects.
     """
-    return np.asarray(np.mean([np.abs(cell_z(series, cell)) for cell in series.cells if cell.name in cells], axis=0))
+    centred = series.increments - np.median(_inside(series, window), axis=-1, keepdims=True)
+    members = [list(cell.members) for cell in series.cells if cell.name in cells]
+    moved = [np.abs((centred[:, own] / scale_SK[:, own, None]).mean(axis=1)) for own in members]
+    return np.asarray(np.mean(moved, axis=0))
 
 
 def of_seeds(runs: ArmRuns, seeds: Sequence[int]) -> ArmRuns:
@@ -141,7 +170,8 @@ def common_window(arms: Sequence[ArmRuns], reach: int) -> Window:
             raise ValueError(f"arm {runs.arm!r}: the shares of its last phase move, so no window can be compared")
     # The first reach increments and the last reach - 1 have no d; an increment holds the draws since the last capture.
     start = max(int(steps[reach - 1]), *(runs.policy.phases[-1].start for runs in arms))
-    window = Window(start, int(steps[len(steps) - reach]))
+    # Beyond the base budget the last phase goes on, and arms no longer have equal exposure.
+    window = Window(start, min(int(steps[len(steps) - reach]), *(runs.policy.total_steps for runs in arms)))
     if window.stop - window.start < MIN_STEPS:
         raise ValueError(
             f"the arms {[runs.arm for runs in arms]} share only steps {window.start} to {window.stop} of their last "
@@ -160,6 +190,20 @@ def drawable(arms: Sequence[ArmRuns], of_item: Mapping[str, str], window: Window
     return tuple(sorted(set.intersection(*found)))
 
 
+def often_shown(arms: Sequence[ArmRuns], units: Units, window: Window) -> tuple[str, ...]:
+    """Items of the units that are expected at least MIN_SHOWINGS times in every arm's window and were shown, sorted.
+
+    By expectation: items that were in fact shown often vary more than redrawn runs have them.
+    """
+    found = []
+    for runs in arms:
+        expected = len(runs.series.seeds) * runs.policy.expected_draws(*window)
+        often = runs.policy.items["item_id"].to_numpy()[expected >= MIN_SHOWINGS]
+        found.append({item for item in often if units.of_item.get(item) in units.names})
+        found.append(set(runs.traces["item_id"].unique()))
+    return tuple(sorted(set.intersection(*found)))
+
+
 def redrawn_runs(arms: Sequence[ArmRuns], window: Window, seeds: Sequence[int]) -> dict[str, I64]:
     """By arm [R, W, B] draws of seeds that no roster holds.
 
@@ -169,10 +213,8 @@ def redrawn_runs(arms: Sequence[ArmRuns], window: Window, seeds: Sequence[int]) 
     return {runs.arm: np.array([[runs.policy.draw(seed, step) for step in steps] for seed in seeds]) for runs in arms}
 
 
-def measured(
-    runs: ArmRuns, units: Units, window: Window, redrawn_RWB: I64, cells: Collection[str], reach: int
-) -> Measured:
-    """Effects, their redrawn null and introductions of the units in one arm.
+def measured(runs: ArmRuns, units: Units, window: Window, redrawn_RWB: I64, moved_ST: F64, reach: int) -> Measured:
+    """Effects, their redrawn null and introductions of the units in one arm; moved_ST: its movement.
 
     ValueError as `exposures_of`, or where captures go beyond the traces.
     """
@@ -182,12 +224,10 @@ def measured(
             f"arm {runs.arm!r}: traces of {shown.seeds} do not cover steps {window} of {runs.series.seeds}"
         )
     codes, size = units.codes(runs.policy), runs.policy.batch_size
-    share_U = np.bincount(codes + 1, weights=runs.policy.probabilities(window.start), minlength=len(units.names) + 1)[
-        1:
-    ]
+    probability_N = runs.policy.probabilities(window.start)
+    share_U = np.bincount(codes + 1, weights=probability_N, minlength=len(units.names) + 1)[1:].astype(np.float64)
     own_SWB = np.stack([drawn[window.start : window.stop] for drawn in shown.drawn])
-    increment_W = np.searchsorted(runs.series.steps, np.arange(*window), side="right")
-    d_SW = step_responses(movement(runs.series, cells), reach)[:, increment_W]
+    d_SW = step_responses(moved_ST, reach)[:, _increments(runs.series, window)]
     d_SW = d_SW - d_SW.mean(axis=1, keepdims=True)
     expected_U = size * share_U
     own = _counts(own_SWB, codes, len(units.names))
@@ -199,7 +239,13 @@ def measured(
         null_RSU / (d_SW.shape[1] * expected_U),
         own.sum(axis=(0, 1)).astype(np.int64),
         np.stack([_first(drawn, codes, len(units.names)) for drawn in shown.drawn]),
+        share_U,
     )
+
+
+def mixture_gap(first_U: F64, second_U: F64) -> float:
+    """Half the sum of |difference of shares|: the part of the window's slots that two arms give to other units."""
+    return float(np.abs(first_U - second_U).sum() / 2)
 
 
 def _counts(drawn_XWB: I64, codes_N: I64, num_units: int) -> F64:

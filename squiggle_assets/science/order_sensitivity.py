@@ -18,6 +18,11 @@ corrected for their number; p_seeds stands beside it, and the interval is over s
 Placebo: the same blocks over shuffled labels, against the arm without order, its groups of random items as units. Any
 group is introduced there when a family is in the blocks: what is found is what time alone does, and the control of
 every pair.
+
+What it cannot tell: arms have equal exposure, so that what an arm shows more of before the window it shows less of in
+it. Where the mixtures of the window differ (mixture_gap), "came later" is also "was shown less until then, and is shown
+more now", and the placebo's random groups, which do not differ in what they do, cannot show what the mixture makes of
+families that do. Such a slope is history, not introduction alone.
 """
 
 from __future__ import annotations
@@ -32,6 +37,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from squiggle_assets.science.canonical import canonical_json
+from squiggle_assets.science.exposure_locked import NUM_REDRAWN, REACH, handed_out
 from squiggle_assets.science.order_design import (
     ArmRuns,
     Measured,
@@ -40,8 +46,12 @@ from squiggle_assets.science.order_design import (
     common_window,
     drawable,
     measured,
+    mixture_gap,
+    movement,
     of_seeds,
+    often_shown,
     redrawn_runs,
+    shared_scale,
     varying_cells,
 )
 from squiggle_assets.science.rng import generator
@@ -50,14 +60,6 @@ from squiggle_assets.science.stats import benjamini_hochberg, permutation_p, sig
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 
-REACH = 2
-"""Increments on each side of a showing."""
-NUM_REDRAWN = 200
-"""Redrawn runs an arm."""
-NUM_STRIDES = 10
-"""Ways to hand the redrawn runs out to the seeds: each gives as many draws as there are runs."""
-MIN_SHOWINGS = 8
-"""Showings in the window that an item needs in every arm, all seeds together."""
 MIN_SPREAD = 0.02
 """Share of the budget by which a unit's introduction must differ between arms to have a slope."""
 MAX_Q = 0.05
@@ -77,7 +79,7 @@ SLOPES_SCHEMA: dict[str, type[pl.DataType]] = {
     **dict.fromkeys(("comparison", "arm", "against"), pl.String),
     **dict.fromkeys(("window_lo", "window_hi", "num_cells", "num_units", "n_seeds", "num_null"), pl.Int64),
     **dict.fromkeys(("slope", "null_mean", "null_sd", "p_redrawn", "p_seeds", "p_value", "smallest_p"), pl.Float64),
-    "by_seed_json": pl.String,
+    **{"mixture_gap": pl.Float64, "by_seed_json": pl.String},
 }
 """Columns of the order_slopes table but study, analysis_id and probe_set."""
 
@@ -100,6 +102,8 @@ class _Ground:
     redrawn: Mapping[str, I64]
     cells: tuple[str, ...]
     """Over which movement is the mean."""
+    scale: F64
+    """[S, K] unit of movement, the same in all arms."""
     reach: int
 
 
@@ -119,6 +123,8 @@ class _Compared:
     """[A, U] mean over seeds of the first step."""
     num: I64
     """[A, U] showings in the window."""
+    share: F64
+    """[A, U] chance of a slot of the window to hold the unit."""
 
 
 def order_tables(
@@ -154,7 +160,8 @@ def order_tables(
         window=window,
         seeds=tuple(seeds),
         redrawn=redrawn_runs(every, window, fresh),
-        cells=varying_cells(every),
+        cells=varying_cells(every, window),
+        scale=shared_scale(every, window),
         reach=reach,
     )
     ordered = every[: len(arms)]
@@ -181,10 +188,12 @@ def _compare(
     comparison: str, arms: Sequence[ArmRuns], units: Units, ground: _Ground, centre: Units | None = None
 ) -> _Compared:
     """centre: families by whose mean the units are centred; None = the units themselves."""
+    moved = [movement(runs.series, ground.cells, ground.window, ground.scale) for runs in arms]
 
     def of(chosen: Units) -> list[Measured]:
         return [
-            measured(runs, chosen, ground.window, ground.redrawn[runs.arm], ground.cells, ground.reach) for runs in arms
+            measured(runs, chosen, ground.window, ground.redrawn[runs.arm], own, ground.reach)
+            for runs, own in zip(arms, moved, strict=True)
         ]
 
     found = of(units)
@@ -198,27 +207,24 @@ def _compare(
         null=np.stack([_drawn(own, mean) for own, mean in both]),
         first=np.stack([np.nanmean(own.first, axis=0) for own in found]),
         num=np.stack([own.num for own in found]),
+        share=np.stack([own.share for own in found]),
     )
 
 
 def _drawn(own: Measured, centre: Measured) -> F64:
-    """[D, U] means over seeds: in draw r of a stride, redrawn run r + s * stride stands for seed s."""
+    """[D, U] means over seeds of the redrawn runs that stand for them."""
     null_RSU = own.null - centre.null.mean(axis=2, keepdims=True)
-    num, seeds = len(null_RSU), np.arange(null_RSU.shape[1])
-    strides = range(1, min(NUM_STRIDES, num // len(seeds)) + 1)
-    places = [(np.arange(num)[:, None] + seeds * stride) % num for stride in strides]
-    return np.concatenate([null_RSU[place, seeds].mean(axis=1) for place in places])
+    num_runs, num_seeds, _ = null_RSU.shape
+    places = handed_out(num_runs, num_seeds)
+    return np.concatenate([null_RSU[place, np.arange(num_seeds)].mean(axis=1) for place in places])
 
 
 def _item_rows(arms: Sequence[ArmRuns], families: Units, ground: _Ground) -> pl.DataFrame:
-    """Rows of the items that every arm showed often enough in the window."""
-    inside = pl.col("step").is_between(*ground.window, closed="left")
-    shown = [runs.traces.filter(inside)["item_id"].value_counts() for runs in arms]
-    often = [set(own.filter(pl.col("count") >= MIN_SHOWINGS)["item_id"]) for own in shown]
-    chosen = sorted(item for item in set.intersection(*often) if families.of_item.get(item) in families.names)
+    """Rows of the items that every arm is expected to show often enough in the window."""
+    chosen = often_shown(arms, families, ground.window)
     if not chosen:
         return pl.DataFrame(schema=ROWS_SCHEMA)
-    items = Units(names=tuple(chosen), of_item={item: item for item in chosen})
+    items = Units(names=chosen, of_item={item: item for item in chosen})
     return _rows(_compare(ORDER, arms, items, ground, families), ITEM, families.of_item, ground)
 
 
@@ -279,6 +285,7 @@ def _slope(one: _Compared, arm: str, against: str, ground: _Ground) -> dict[str,
         **dict.fromkeys(SLOPES_SCHEMA), "comparison": one.comparison, "arm": arm, "against": against,
         "window_lo": ground.window.start, "window_hi": ground.window.stop,
         "num_cells": len(ground.cells), "num_units": len(later_U), "n_seeds": len(ground.seeds),
+        "mixture_gap": mixture_gap(one.share[a], one.share[b]),
     }  # fmt: skip
     if len(later_U) < 2 or np.ptp(later_U) < MIN_SPREAD:
         return row

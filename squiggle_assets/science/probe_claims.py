@@ -25,11 +25,13 @@ from squiggle_assets.science.spec import Study
 from squiggle_assets.science.stats import benjamini_hochberg
 
 TOKENS, STEPS = "tokens", "steps"
-"""How runs are matched: claims rest on equal tokens; equal steps stand beside them."""
+"""How runs are matched: estimates are those at equal tokens, p is the larger of the two. Items of one family are longer
+than those of another: at equal tokens it has made fewer updates, at equal steps it has read more."""
 _UNIT = "spreads of random mixtures"
 _TESTS: dict[str, Any] = {
     **dict.fromkeys(("arm", "role", "matched"), pl.String),
-    **dict.fromkeys(("distance", "ci_lo", "ci_hi", "p_value", "p_familywise", "q_value"), pl.Float64),
+    **dict.fromkeys(("distance", "ci_lo", "ci_hi", "p_seeds", "p_items", "p_value"), pl.Float64),
+    **dict.fromkeys(("p_familywise", "q_value"), pl.Float64),
     **{"control": pl.String},
     **dict.fromkeys(("control_difference", "control_ci_lo", "control_ci_hi"), pl.Float64),
     **{"n_seeds": pl.Int64, "components": pl.String, "by_seed": pl.String},
@@ -125,9 +127,10 @@ def _claim(kind: str, arm: str, found: Mapping[str, Mapping[str, Distance]], mix
         "n_items": None,
         "method": (
             "mean over seeds of the difference from the mean mixture along the direction of the other seeds, each "
-            f"component in spreads of the {len(mixtures)} mixtures, at equal training tokens; p: arm and mixtures "
-            f"exchanged within seeds, {len(own.draws)} draws; t interval over seeds; control: the mixture, held "
-            "against the other mixtures, that is hardest to exceed"
+            f"component in spreads of the {len(mixtures)} mixtures, at equal training tokens; p: the larger of "
+            f"arm and mixtures exchanged within seeds, {len(own.draws)} draws, and one more set of items among the "
+            "mixtures (prediction t), at equal tokens or at equal steps; t interval over seeds; control: the mixture, "
+            "held against the other mixtures, that is hardest to exceed"
         ),
         "evidence": {
             "tables": ["probe_summaries", "probe_tests", "probe_draws"],
@@ -135,14 +138,16 @@ def _claim(kind: str, arm: str, found: Mapping[str, Mapping[str, Distance]], mix
             "mixtures": list(mixtures),
             "by_seed": {str(seed): round(value, 4) for seed, value in own.by_seed.items()},
             "components": {part: round(value, 4) for part, value in own.components.items()},
+            "p": {"seeds": _known(own.p_seeds), "items": _known(own.p_items)},
             "p_familywise": _known(own.p_familywise),
-            "at_equal_steps": {"distance": round(steps.estimate, 4), "p": _known(steps.p_value)},
+            "p_at_equal": {TOKENS: _known(own.p_value), STEPS: _known(steps.p_value)},
+            "distance_at_equal_steps": round(steps.estimate, 4),
         },
     }
     return Claim(
         row=row,
         arms=(arm, *mixtures),
-        p_value=own.p_value,
+        p_value=float(np.maximum(own.p_value, steps.p_value)),
         smallest_p=own.smallest_p,
         interval=own.interval,
         control=_controls(arm, found[TOKENS], mixtures),
@@ -169,6 +174,8 @@ def _tests(study: Study, found: Mapping[str, Mapping[str, Distance]]) -> pl.Data
                     "distance": own.estimate,
                     "ci_lo": own.interval.lo,
                     "ci_hi": own.interval.hi,
+                    "p_seeds": own.p_seeds,
+                    "p_items": own.p_items,
                     "p_value": own.p_value,
                     "p_familywise": own.p_familywise,
                     "q_value": q.get(arm),

@@ -26,7 +26,7 @@ SIGNATURE = (
     "alignment_path",
 )
 """Means over layers. *_change: |after - before|; principal_angle: after against before, radians; drift_path and
-alignment_path: way travelled in effective rank and in radians, per 1000 tokens of training."""
+alignment_path: way travelled in effective rank and in radians, per 1000 tokens of training (`tokens_a_step`)."""
 MOVEMENT = ("drift_velocity", "drift_acceleration", "volatility", "alignment_velocity")
 """Layer B of a layer: of effective rank the first three, of the leading directions the last."""
 MAX_AFFECTED = 6
@@ -42,7 +42,14 @@ class ProbeTables(NamedTuple):
     summaries: pl.DataFrame
 
 
-def probe_rows_of(geometry: pl.DataFrame, dynamics: pl.DataFrame, at: pl.DataFrame, *, probe_set: str) -> ProbeTables:
+def probe_rows_of(
+    geometry: pl.DataFrame,
+    dynamics: pl.DataFrame,
+    at: pl.DataFrame,
+    *,
+    probe_set: str,
+    tokens_a_step: float | None = None,
+) -> ProbeTables:
     """Rows of probe_layers (by run and layer) and probe_summaries (by run), each at the capture given for its run.
 
     Args:
@@ -50,6 +57,8 @@ def probe_rows_of(geometry: pl.DataFrame, dynamics: pl.DataFrame, at: pl.DataFra
         dynamics: of the same runs.
         at: one row a run: arm, seed, run_id, step (the capture that counts as "after"), num_tokens.
         probe_set: frozen probe items.
+        tokens_a_step: by which ways per 1000 tokens are taken; None: each run's own. Runs that are compared at equal
+            steps need one for all: the way over a run's own tokens says how long its items are, however it moved.
 
     Raises:
         ValueError: a run has no geometry at its first capture or at the given one.
@@ -65,7 +74,7 @@ def probe_rows_of(geometry: pl.DataFrame, dynamics: pl.DataFrame, at: pl.DataFra
     rank = pl.col("drift_velocity").rank("ordinal", descending=True).over(_RUN)
     layers = layers.with_columns((rank <= MAX_AFFECTED).alias("affected"))
     layers = layers.select(*_RUN, pl.lit(probe_set).alias("probe_set"), pl.exclude(*_RUN))
-    return ProbeTables(layers, _summaries(layers, when))
+    return ProbeTables(layers, _summaries(layers, when, tokens_a_step))
 
 
 def _states(state: pl.DataFrame) -> pl.DataFrame:
@@ -102,7 +111,7 @@ def _movement(moved: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _summaries(layers: pl.DataFrame, when: pl.DataFrame) -> pl.DataFrame:
+def _summaries(layers: pl.DataFrame, when: pl.DataFrame, tokens_a_step: float | None) -> pl.DataFrame:
     means = layers.group_by("arm", "seed", "run_id", "probe_set", maintain_order=True).agg(
         pl.len().cast(pl.Int64).alias("num_layers"),
         *(pl.col(f"{name}_delta").abs().mean().alias(f"{name}_change") for name in STATES),
@@ -110,7 +119,8 @@ def _summaries(layers: pl.DataFrame, when: pl.DataFrame) -> pl.DataFrame:
         *(pl.col(name).mean().alias(f"{name}_global") for name in MOVEMENT),
         pl.col("layer").filter(pl.col("affected")).sort().cast(pl.String).str.join(",").alias("_affected"),
     )
-    kilotokens_a_step = pl.col("num_tokens") / 1000 / pl.col("after")
+    own = pl.col("num_tokens") / pl.col("after")
+    kilotokens_a_step = (own if tokens_a_step is None else pl.lit(tokens_a_step)) / 1000
     return (
         means.join(when, on=_RUN, how="left", maintain_order="left")
         .with_columns(

@@ -41,7 +41,7 @@ def probe_tables(
     """Layers and summaries of all runs that went to their end, with a column `matched`: tokens, then steps.
 
     Frames hold the rows of all arms and seeds; lengths: item_id -> tokens (item_lengths). "steps" compares every run at
-    its last capture.
+    its last capture, its ways over the tokens of an average run.
 
     Raises:
         ValueError: no run went to its end; and as match_tokens and probe_rows_of.
@@ -55,8 +55,9 @@ def probe_tables(
     by_steps = last.with_columns(pl.col("num_tokens_run").alias("num_tokens"))
     base = base_deviation(geometry)
     found = []
-    for matched, at in (("tokens", by_tokens.steps), ("steps", by_steps)):
-        rows = probe_rows_of(geometry, dynamics, at, probe_set=study.consensus.probe_set)
+    average = float(by_steps.select((pl.col("num_tokens") / pl.col("step")).mean()).item())
+    for matched, at, tokens_a_step in (("tokens", by_tokens.steps, None), ("steps", by_steps, average)):
+        rows = probe_rows_of(geometry, dynamics, at, probe_set=study.consensus.probe_set, tokens_a_step=tokens_a_step)
         about = _drawn(study, trace, at).join(base, on=_RUN).join(at.select(*_RUN, "num_tokens_run"), on=_RUN)
         summaries = rows.summaries.join(about, on=_RUN, how="left", maintain_order="left")
         marks = [pl.lit(matched).alias("matched"), pl.lit(by_tokens.target, dtype=pl.Int64).alias("num_tokens_target")]

@@ -34,8 +34,9 @@ def placebo_cells(
     """As many cells as the triggers have, of items that are no triggers, and how alike each is, in words.
 
     For each draw of a trigger, at random among the cells that come first by: inside the window (None: everywhere is
-    inside; else the nearest step), the same family, the nearest decile of exposure. Draws of planted items are not
-    taken. Numbers of draws are independent (the draw is in the key of the stream).
+    inside; else the nearest step before it, and only then after it: what is drawn after the peak cannot bring the event
+    about, and such a placebo would be no control), the same family, the nearest decile of exposure. Draws of planted
+    items are not taken. Numbers of draws are independent (the draw is in the key of the stream).
 
     Raises:
         ValueError: fewer such cells than draws of triggers.
@@ -46,17 +47,17 @@ def placebo_cells(
     free = _free(candidates)
     _refuse_few(free, len(cells), "placebo")
     step = np.arange(recorded.drawn.size) // size
-    outside = _steps_outside(step, window)
+    outside, after = _steps_outside(step, window)
     rng = generator("placebo", recorded.seed, draw)
     chosen, levels = [], []
     for cell in cells.tolist():
         other = candidates.family[item_of] != candidates.family[item_of[cell]]
         exposure = np.abs(candidates.exposure_bin[item_of] - candidates.exposure_bin[item_of[cell]])
-        at = _first(free, (outside, other, exposure), rng)
+        at = _first(free, (after, outside, other, exposure), rng)
         free[at] = False
         chosen.append(at)
         family = "other family" if other[at] else "same family"
-        place = "inside" if outside[at] == 0 else f"{outside[at]} steps outside the window"
+        place = "inside" if outside[at] == 0 else f"{outside[at]} steps {'after' if after[at] else 'before'} the window"
         levels.append(f"{family}, {place}, exposure_decile+{exposure[at]} of the draw")
     return np.array(chosen, dtype=np.int64), levels
 
@@ -112,11 +113,12 @@ def _refuse_few(free: Bools, num: int, what: str) -> None:
         )
 
 
-def _steps_outside(step: Ints, window: tuple[int, int] | None) -> Ints:
-    """(T * B,) steps from the window, 0 inside."""
+def _steps_outside(step: Ints, window: tuple[int, int] | None) -> tuple[Ints, Bools]:
+    """(T * B,) steps from the window, 0 inside, and whether it is after the window."""
     if window is None:
-        return np.zeros_like(step)
-    return np.asarray(np.maximum(0, np.maximum(window[0] - step, step - (window[1] - 1))))
+        return np.zeros_like(step), np.zeros(len(step), dtype=bool)
+    first, stop = window
+    return np.asarray(np.maximum(0, np.maximum(first - step, step - (stop - 1)))), np.asarray(step >= stop)
 
 
 def _first(free: Bools, keys: tuple[NDArray[np.generic], ...], rng: np.random.Generator) -> int:

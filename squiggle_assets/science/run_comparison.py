@@ -77,7 +77,8 @@ class RunComparison(NamedTuple):
     settings: pl.DataFrame
     """One row a setting that differs, one column a run."""
     pairs: pl.DataFrame
-    """One row a pair: events matched one to one and mean correlation of movements, each beside its null."""
+    """One row a pair: events matched one to one and mean correlation of movements, each beside its null; events are
+    counted from the first to the last capture that both have."""
     series: pl.DataFrame
     """One row a pair and series: correlation of detrended increments."""
     common: pl.DataFrame
@@ -94,7 +95,9 @@ def compare_runs(runs: Sequence[ComparedRun], *, probe_set: str = "a", tolerance
     """Compare any two or more runs, of any studies and arms.
 
     Events are single change points of component x_out on one probe set; two match in the same layer, metric and
-    direction within tolerance_steps. Movements are increments between the captures that both runs have.
+    direction within tolerance_steps. Movements are increments between the captures that both runs have, and only events
+    from the first to the last common capture are compared: the others have nothing to be matched with, and the circle
+    of the null would bring them back in at another time.
 
     Raises:
         ValueError: fewer than 2 runs, or two of one name.
@@ -185,6 +188,11 @@ def _events(events: pl.DataFrame, probe_set: str) -> pl.DataFrame:
     return events.filter(chosen & (pl.col("event_type") == "change_point"))
 
 
+def _within(events: pl.DataFrame, grid: NDArray[np.int64]) -> pl.DataFrame:
+    """The events between the first and the last of these captures; none without captures."""
+    return events.filter(pl.col("step").is_between(int(grid[0]), int(grid[-1]))) if len(grid) else events.clear()
+
+
 def _common_steps(frames: Sequence[pl.DataFrame]) -> NDArray[np.int64]:
     shared = set.intersection(*(set(frame["step"]) for frame in frames))
     return np.array(sorted(shared), dtype=np.int64)
@@ -253,6 +261,7 @@ def _turns(steps_KE: F64, grid: NDArray[np.int64]) -> F64:
 
 
 def _matched(first: pl.DataFrame, second: pl.DataFrame, grid: NDArray[np.int64], tau: float) -> dict[str, Any]:
+    first, second = _within(first, grid), _within(second, grid)
     keys = _keys([first, second])
     counts: dict[str, Any] = {"num_events_a": first.height, "num_events_b": second.height, "num_matched": 0}
     if not keys or len(grid) < MIN_COMMON:
@@ -269,6 +278,7 @@ def _common_events(
     runs: Sequence[ComparedRun], events: Sequence[pl.DataFrame], grid: NDArray[np.int64], tau: float
 ) -> tuple[pl.DataFrame, float, float]:
     """Events of the first run that all others have too, how many there are when each is turned by itself, and p."""
+    events = [_within(each, grid) for each in events]
     keys = _keys(events)
     if not keys or len(grid) < MIN_COMMON:
         return pl.DataFrame(schema=_COMMON), float("nan"), float("nan")

@@ -153,5 +153,5 @@ def studies(
 
 
 def num_rejected(results: list[SimulatedOutcome], alpha: float) -> int:
-    """Studies whose pre-registered p lies below alpha."""
-    return sum(result.p_value < alpha for result in results)
+    """Studies whose pre-registered p is at most alpha, as claims are judged."""
+    return sum(result.p_value <= alpha for result in results)

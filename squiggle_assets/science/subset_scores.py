@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from squiggle_assets.science.calibration import EXPOSURE, FREQUENCY, LIFT, LOSS
+from squiggle_assets.science.calibration import EXPOSURE, FREQUENCY, LIFT, LOSS, TRUTH
 from squiggle_assets.science.canonical import canonical_json
 from squiggle_assets.science.cells import ArmSeries, Cell
 from squiggle_assets.science.envelope import standardise
@@ -89,7 +89,8 @@ def item_scores(
     """Score -> [1, N] of every item for the event; only traces of the parent's runs are read, no outcome of a subset.
 
     lift: attribution's shrunken log lift, 0 for an item that no window holds. frequency: the sources' score, 0 for the
-    same. exposure: draws in all runs. loss: of the base model, by item_id. ValueError names an item without a loss.
+    same. exposure: draws in all runs. loss: of the base model, by item_id. planted: 1 for planted items, which no rule
+    may read: what a score could reach here, and how far beyond exposure. ValueError names an item without a loss.
     """
     missing = [name for name in policy.items["item_id"] if not np.isfinite(losses.get(name, np.nan))]
     if missing:
@@ -105,9 +106,10 @@ def item_scores(
         EXPOSURE: exposures_of(traces, policy).totals().sum(axis=0).astype(np.float64)[None],
         FREQUENCY: of("score_freq"),
         LOSS: np.array([[losses[name] for name in policy.items["item_id"]]]),
+        TRUTH: policy.items["planted"].to_numpy().astype(np.float64)[None],
     }
 
 
 def no_scores(policy: Policy) -> dict[str, F64]:
     """Scores of nothing, by the names of item_scores: 0 for every item."""
-    return {name: np.zeros((1, len(policy.items))) for name in (LIFT, EXPOSURE, FREQUENCY, LOSS)}
+    return {name: np.zeros((1, len(policy.items))) for name in (LIFT, EXPOSURE, FREQUENCY, LOSS, TRUTH)}

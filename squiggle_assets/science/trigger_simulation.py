@@ -1,7 +1,8 @@
 """Simulated studies of attribution: traces with known triggers, put through the same test as real ones.
 
-Here: traces and consensus events of a made-up arm, what is found of its triggers, the curve over effect sizes.
-Not here: the test (triggers), simulated geometry (simulation), formulas (trigger_power).
+Here: traces and consensus events of a made-up arm, what is found of its triggers.
+Not here: the test (triggers), the curve over effect sizes (trigger_curve), simulated geometry (simulation), formulas
+(trigger_power).
 
 Events lie so far apart that their longest windows are disjoint. Where windows overlap, an item that was shown too often
 before one event truly was before the other too, and attribution cannot say which of them it is for.
@@ -9,8 +10,8 @@ before one event truly was before the other too, and attribution cannot say whic
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -74,19 +75,6 @@ class TriggersFound(NamedTuple):
     def false_share(self) -> float:
         """Share of what was called that is false; 0 where nothing was called (its mean is the FDR)."""
         return self.num_false / max(1, self.num_found + self.num_false)
-
-
-class CurvePoint(NamedTuple):
-    """One effect size of the curve, over the simulated arms."""
-
-    extra: float
-    num_studies: int
-    recall: float
-    """Found over all true pairs; nan without effect."""
-    fdr: float
-    """Mean false share."""
-    any_false: float
-    """Share of arms with at least one false trigger."""
 
 
 def study_policy(study: TriggerStudy) -> Policy:
@@ -164,23 +152,3 @@ def simulated_triggers(study: TriggerStudy, number: int, spec: TriggerSpec | Non
     items = attribute(events, trace_of(policy, drawn), policy, spec).items
     called = set(items.filter("is_trigger").select("consensus_event_id", "item_id").iter_rows())
     return TriggersFound(len(true), len(called & true), len(called - true))
-
-
-def trigger_curve(
-    study: TriggerStudy, extras: Sequence[float], num_studies: int, spec: TriggerSpec | None = None
-) -> list[CurvePoint]:
-    """Recall and false discoveries over the sizes of the effect."""
-    points = []
-    for extra in extras:
-        found = [simulated_triggers(replace(study, extra=extra), number, spec) for number in range(num_studies)]
-        true = sum(one.num_true for one in found)
-        points.append(
-            CurvePoint(
-                extra=extra,
-                num_studies=num_studies,
-                recall=sum(one.num_found for one in found) / true if true else float("nan"),
-                fdr=float(np.mean([one.false_share for one in found])),
-                any_false=float(np.mean([one.num_false > 0 for one in found])),
-            )
-        )
-    return points

@@ -17,7 +17,10 @@ not that another item, or nothing, at that time would not have done: they are sh
 and only a replay tells the two apart (null_id uniform_time; the others are policy_time).
 
 An item and event are tested at every pre-registered lag; p_lags is the smallest p times the number of lags, and q is
-Benjamini-Hochberg over all items × events. Items that no matched seed drew cannot be tested and do not count.
+Benjamini-Hochberg over all items × events, the two nulls apart: planted items are found in every event that follows
+them, and in one family with the others each would make these easier (40 such rows in the demo let an ordinary item with
+a p of .0004 pass at q .099; in simulations a study without any effect of ordinary items found some in 17 of 40 instead
+of 4 of 40). Items that no matched seed drew cannot be tested and do not count.
 """
 
 from __future__ import annotations
@@ -77,9 +80,7 @@ def attribute(
     tested = _tested(counted)
     num_tested = sum(one.num_tested for one in tested)
     p_lags = [np.minimum(1.0, len(spec.lags) * one.p.min(axis=0)) for one in tested]
-    # Items that no window holds have p = 1: they count as tests and need no row.
-    together = np.concatenate([*p_lags, np.ones(num_tested - sum(map(len, p_lags)))])
-    q = np.split(benjamini_hochberg(together), np.cumsum([len(p) for p in p_lags]))[:-1]
+    q = _levels(tested, p_lags)
     score = _frequency_scores(counted)
     frames = [rows_of(one, p, own_q, score, policy, spec) for one, p, own_q in zip(tested, p_lags, q, strict=True)]
     status = [status_of(one, frame, num_tested, spec) for one, frame in zip(tested, frames, strict=True)]
@@ -111,6 +112,19 @@ def _tested(counted: Sequence[EventCounts]) -> list[Tested]:
         Tested(counts=one, shown=k, p=own.reshape(len(one.at), len(k)))
         for one, k, own in zip(counted, shown, parts, strict=True)
     ]
+
+
+def _levels(tested: Sequence[Tested], p_lags: Sequence[F64]) -> list[F64]:
+    """The q of every event's shown items, corrected over all events within each null."""
+    untimed = [one.counts.untimed[one.shown] for one in tested]
+    q = np.ones(sum(map(len, p_lags)))
+    for null in (False, True):
+        mine = np.concatenate(untimed) == null
+        num = sum(int((one.counts.total.any(axis=0) & (one.counts.untimed == null)).sum()) for one in tested)
+        # Items that no window holds have p = 1: they count as tests and need no row.
+        together = np.concatenate([np.concatenate(p_lags)[mine], np.ones(num - int(mine.sum()))])
+        q[mine] = benjamini_hochberg(together)[: int(mine.sum())]
+    return np.split(q, np.cumsum([len(p) for p in p_lags]))[:-1]
 
 
 def _frequency_scores(counted: Sequence[EventCounts]) -> F64:

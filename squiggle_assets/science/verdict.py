@@ -49,6 +49,8 @@ class Evidence:
     """Whether it lies only at a boundary of the schedule, which may explain it."""
     floor: bool = False
     """Whether the outcome (or what it rests on) has not left its floor or ceiling."""
+    caveat: str = ""
+    """What the claim says and this design cannot show, in words; "" = nothing. Exploratory at most."""
     alpha: float = 0.05
 
 
@@ -74,7 +76,7 @@ def verdict_of(evidence: Evidence) -> Verdict:
     with an interval that holds the margin or a difference to the control that holds 0 (the design's table is silent
     on these two: an effect that may be too small to matter, or no larger than its control's, is not a finding to
     explore). exploratory: significant, but not pre-registered, or selected and not replicated, or near a boundary
-    only, or too few seeds, or no control.
+    only, or too few seeds, or no control, or something that the design cannot show (caveat).
     An interval that could not be computed holds everything. ValueError on a margin on the wrong side of the null
     value, on alpha outside 0..1, or on fewer than 0 seeds or exclusions.
     """
@@ -186,6 +188,7 @@ def _exploratory(evidence: Evidence) -> list[str]:
         (evidence.near_boundary, "it lies at a boundary of the schedule only"),
         (evidence.n_seeds < MIN_SEEDS, f"{evidence.n_seeds} seeds are fewer than {MIN_SEEDS}"),
         (evidence.control is None, "it has no control yet"),
+        (bool(evidence.caveat), evidence.caveat),
     )
     return [reason for there, reason in found if there]
 

@@ -19,7 +19,6 @@ from squiggle_assets.schemas.calibration import TABLES as OWN
 from squiggle_assets.schemas.claims import TABLES as CLAIMS
 from squiggle_assets.schemas.tables import TABLES
 from squiggle_assets.science.aa_test import Scenario
-from squiggle_assets.science.calibration import curve_table
 from squiggle_assets.science.calibration_spec import CalibrationSpec
 from squiggle_assets.science.canonical import canonical_json
 from squiggle_assets.science.consensus import consensus_of
@@ -37,6 +36,7 @@ from squiggle_assets.science.spec import (
 )
 from squiggle_assets.science.subsets import inside_subset
 from squiggle_assets.science.trace import trace_rows
+from squiggle_assets.science.trigger_curve import curve_table
 from squiggle_assets.science.waves import FOLLOWUP, FollowUp, Roster
 from squiggle_assets.studies.calibration import CALIBRATION, NUM_SUBSETS
 from squiggle_assets.studies.curriculum_ab import CURRICULUM_AB
@@ -123,6 +123,13 @@ def test_what_is_concluded_rests_on_every_run() -> None:
     conclusions = NODES["conclusions"]
     assert len(GRAPH.feeds(conclusions, conclusions.inputs["resplits"], whole, ROSTER)) == 3
     assert conclusions.inputs["ledger"].asset == "usage_ledger"
+
+
+def test_the_report_says_what_the_checks_rest_on() -> None:
+    node = NODES["report"]
+    own = {entry.asset for entry in node.inputs.values()}
+    assert own >= (set(OWN) - {"item_losses"}) | {"claims", "null_draws"}, "losses of items enter by their score alone"
+    assert len(GRAPH.feeds(node, node.inputs["aa_resplits"], Partition(), ROSTER)) == 3
 
 
 def test_every_input_has_a_mapping() -> None:
@@ -256,6 +263,14 @@ def test_subset_runs_are_measured_and_scored(subsets: dict[str, Any]) -> None:
     assert rows["lift"]["num_repeats"] == 8 and rows["lift"]["ceiling"] is None
 
 
+def test_an_edit_of_code_that_changes_no_number_draws_the_same(
+    subsets: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = subset_runs._subset_scores(step(scope()), **subsets)["lds"]
+    monkeypatch.setattr(subset_runs, "analysis_of", lambda at: "the_id_of_other_code")
+    assert first.equals(subset_runs._subset_scores(step(scope()), **subsets)["lds"])
+
+
 def test_stopped_runs_and_runs_of_stopped_parents_have_no_outcome(subsets: dict[str, Any]) -> None:
     first = (pl.col("arm") == "planted.subset") & (pl.col("seed") == 0)
     stopped = subsets["subset_manifest"].with_columns(stopped_early=first)
@@ -333,7 +348,10 @@ def test_the_conclusions_hold_the_claims_of_the_arms_the_score_and_every_check(s
     resplits = calibration._aa_resplits(
         step(scope("iid")), geometry.filter(pl.col("arm") == "iid"), manifest_of(["iid"])
     )
-    scores = subset_runs._subset_scores(step(scope()), **subsets)
+    arms = subsets["subset_manifest"].with_columns(
+        stopped_early=(pl.col("arm") == "planted.subset-2") & (pl.col("seed") == 3)
+    )
+    scores = subset_runs._subset_scores(step(scope()), **{**subsets, "subset_manifest": arms})
     found = checked(
         calibration._conclusions(
             step(scope()), geometry, manifest, scalars_of(names),
@@ -346,13 +364,17 @@ def test_the_conclusions_hold_the_claims_of_the_arms_the_score_and_every_check(s
     assert set(found) == {"arm_outcomes", "claims", "pairing_draws", "calibration"}
     claims = set(found["claims"]["claim"])
     assert {"planted:planted", "planted:placebo", "consensus:iid", "lds:planted"} <= claims
+    # 39 subset runs of the 50 that were registered, one of them stopped: told, and no longer the registered claim
+    judged = {row["claim"]: row for row in found["claims"].iter_rows(named=True)}
+    assert "left out because a controller stopped them: planted.subset-2 3" in judged["lds:planted"]["method"]
+    assert not judged["lds:planted"]["preregistered"] and judged["planted:planted"]["preregistered"]
     assert set(found["calibration"]["check"]) == {
         "aa_simulated", "aa_resplits", "planted_triggers", "planted_effect", "placebo", "lds",
     }  # fmt: skip
     splits = found["calibration"].filter(pl.col("check") == "aa_resplits")
     assert splits["what"].to_list() == names and splits["dependent"].all()
     # of the study's eight seeds a profile of three takes nine, all there are, and a profile of two takes six
-    assert found["claims"]["preregistered"].all()
+    assert found["claims"].filter(pl.col("claim") != "lds:planted")["preregistered"].all()
     sizes = [scope(num_seeds=num) for num in (3, 2)]
     assert [each.study.num_seeds(each.profile) for each in sizes] == [9, 6]
     figures = calibration._conclusion_figures(found, scope())

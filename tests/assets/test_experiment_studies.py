@@ -42,6 +42,11 @@ NODES: dict[str, tuple[Study, Callable[[Study], tuple[Node, ...]]]] = {
     "sampling_modes": (SAMPLING_MODES, sampling_modes_study.nodes),
 }
 ROSTER = Roster((1, 2, 3))
+REPORTED = {
+    "order": ("order_sensitivity", "order_slopes"),
+    "sampling_modes": ("trigger_modes", "trigger_persistence"),
+}
+"""What the report of each says beyond a curriculum study's."""
 
 
 def graph(name: str) -> Graph:
@@ -68,7 +73,9 @@ def test_the_graph_builds_in_order_and_every_arm_and_seed_feeds_what_compares_th
     assert {entry.asset for entry in conclusions.inputs.values()} >= {own, "usage_ledger", "null_draws", "scalars"}
     assert [check for check, _, _ in conclusions.out("claims").checks] == ["controls_tested"]
     assert made.makers["events"].inputs["baselines"].arm == "placebo"
-    assert made.makers["report"].inputs["claims"].asset == "claims"
+    report = made.makers["report"]
+    assert {entry.asset for entry in report.inputs.values()} >= {"claims", *REPORTED[name]}
+    assert report.grain == "study" and made.makers["run_report"].exclude_by_default
 
 
 @pytest.mark.parametrize("name", NODES)

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from io_managers.folders import check_file_name
 from partitions.mappings import Place, mapping
 from squiggle_assets import profiles
 from squiggle_assets.assets import analysis, evidence, impact, impact_outcomes, impact_study, runs, shared
@@ -86,6 +87,16 @@ def test_every_input_has_a_mapping_in_dagster():
         for entry in node.inputs.values():
             maker = GRAPH.makers[entry.asset]
             mapping(STUDY, Place(maker.grain, maker.wave), Place(node.grain, node.wave), entry.arm)
+
+
+def test_the_report_rests_on_the_fresh_runs_and_on_how_the_core_came_about():
+    node = GRAPH.makers["report"]
+    assert {entry.asset for entry in node.inputs.values()} == {
+        *("claims", "impact_design", "impact_status", "impact_core", "impact_effects"),
+        *(f"{CONFIRMATION}/expected_exposure", f"{CONFIRMATION}/run_manifest"),
+    }
+    assert fed("report", "expected_exposure", NOWHERE) == sorted([IMPACT, RANDOM, LOSS, PLAIN])
+    assert len(fed("report", "run_manifest", NOWHERE)) == 4 * len(ROSTER.fresh)
 
 
 def test_nothing_of_the_confirmation_wave_feeds_the_core():
@@ -248,8 +259,13 @@ def test_the_package_holds_the_core_its_curriculum_and_the_verdicts():
     core, (rows, exposure) = made["impact_core"], curricula(made["impact_core"])
     claims = empty(Claims)
     at = step(identity=SimpleNamespace(inputs={"impact_curriculum/claims": "0" * 64}))
+    # items of the controls are handed on too: here they have a source of their own
+    own = core.filter(pl.col("core") == "impact")["item_id"].to_list()
+    pool = ITEMS.with_columns(
+        source=pl.when(pl.col("item_id").is_in(own)).then(pl.lit("generated")).otherwise(pl.lit("x"))
+    )
     draft = impact_outcomes._package(
-        at, ITEMS, core, made["impact_status"], rows, exposure, empty(ImpactEffects), claims
+        at, pool, core, made["impact_status"], rows, exposure, empty(ImpactEffects), claims
     )["impact_package"]
     assert set(draft.files) == {
         "impact_core.jsonl", "impact_ramp.yaml", "expected_exposure.jsonl", "claims.jsonl", "effects.jsonl",
@@ -264,7 +280,9 @@ def test_the_package_holds_the_core_its_curriculum_and_the_verdicts():
     drawn = pl.read_ndjson(draft.files["expected_exposure.jsonl"])
     total = drawn.filter(pl.col("arm") == IMPACT)["expected_draws"].sum()
     assert total == pytest.approx(PROFILE.training.total_steps * PROFILE.training.batch_size)
-    manifest = draft.documents["manifest.json"]
+    manifest = draft.documents["package.json"]
+    assert [check_file_name(name) for name in (*draft.files, *draft.documents)]
+    assert set(manifest["source_licences"]) == {"generated", "x"}
     assert manifest["status"]["status"] == "ranked" and manifest["seeds"]["confirmation"] == list(STUDY.fresh_seeds[:2])
     assert {entry["path"] for entry in manifest["files"]} == set(draft.files)
     assert next(entry["rows"] for entry in manifest["files"] if entry["path"] == "impact_core.jsonl") == 30

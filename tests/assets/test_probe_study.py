@@ -47,7 +47,7 @@ def policy(monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_the_graph_builds_and_a_probe_run_is_an_ordinary_run() -> None:
     made = graph()
     assert [node.name for node in made.ordered if node.grain != "shared"] == [
-        "curriculum", "run", "geometry", "dynamics", "usage_ledger", "probes",
+        "curriculum", "run", "geometry", "dynamics", "usage_ledger", "probes", "report",
     ]  # fmt: skip
     ordinary, own = runs.nodes()[0], made.makers["adapter"]
     assert [out.name for out in own.outs] == [out.name for out in ordinary.outs]
@@ -66,6 +66,15 @@ def test_the_summary_rests_on_every_run_and_on_the_ledger() -> None:
     assert made.makers[node.inputs["ledger"].asset].name == "usage_ledger"
     of_run = made.makers["captures"]
     assert made.feeds(of_run, of_run.inputs["curriculum"], Partition("planted", 2), ROSTER) == (Partition("planted"),)
+
+
+def test_the_report_waits_for_the_tests_their_draws_and_every_run() -> None:
+    made = graph()
+    node = made.makers["report"]
+    assert {entry.asset for entry in node.inputs.values()} == {
+        "claims", "probe_tests", "probe_draws", "probe_summaries", "run_manifest",
+    }  # fmt: skip
+    assert len(made.feeds(node, node.inputs["run_manifest"], Partition(), ROSTER)) == 2 * len(ARMS)
 
 
 def test_the_arms_of_the_study_are_families_mixtures_and_a_planted_one() -> None:

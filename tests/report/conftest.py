@@ -11,5 +11,8 @@ PIXEL = bytes.fromhex(
 @pytest.fixture
 def words_only(monkeypatch):
     """Every figure is built and encoded as one pixel: drawing is most of the time of a report."""
-    for module in ("study_figures", "run_report"):
+    for module in (
+        *("study_figures", "run_report", "impact_tables", "probe_tables"),
+        *("calibration_figures", "chapters_order", "chapters_modes"),
+    ):
         monkeypatch.setattr(f"squiggle_assets.report.{module}.png", lambda figure: PIXEL)

@@ -15,16 +15,19 @@ from dagster_duckdb import DuckDBResource
 from typer.testing import CliRunner, Result
 
 from io_managers.tables import table_io_manager
+from partitions.rosters import add_seeds
 from resources.settings import Settings
 from resources.sql_models import discover
 from squiggle_assets import cli
 from squiggle_assets.assets import sql
-from squiggle_assets.assets.node import Graph, Partition
+from squiggle_assets.assets.node import Graph, Input, Node, Out, Partition
 from squiggle_assets.running import listing
 from squiggle_assets.schemas.base import Table, column, frame
 from squiggle_assets.schemas.handles import Origin
 from squiggle_assets.schemas.tables import RAW
+from squiggle_assets.science.waves import CONFIRMATION, FollowUp
 from squiggle_assets.workspace import Workspace
+from tests.running.begun_study import compute
 
 IID = Partition("iid", 10)
 CLAIMS = ["claims", "curriculum_ab"]
@@ -228,3 +231,37 @@ def test_what_a_mart_waits_for_is_found_behind_its_models(small_study: Any, mode
     late = sql.late_table(models.graphs, profile, counting, store, ["mart_counts"])
     assert late is not None
     assert (late.study, late.asset, late.state) == ("curriculum_ab", "trained", "missing")
+
+
+@pytest.fixture
+def replayed(small_study: Any) -> Any:
+    """The small study with a replay on fresh seeds, of which nothing was made yet."""
+    again = Node(
+        name="again",
+        grain="run",
+        wave=CONFIRMATION,
+        inputs={"source": Input(asset="source")},
+        outs=(Out(name=f"{CONFIRMATION}/trained"),),
+        compute=compute,
+    )
+    graph = small_study.graph
+    study = replace(graph.study, followups=(FollowUp(parent="iid", condition="exact"),))
+    add_seeds(study, small_study.instance, (5,), CONFIRMATION)
+    small_study.graph = Graph(study, (*graph.nodes, again), graph.tables)
+    small_study.put_everything()
+    return small_study
+
+
+def test_a_model_waits_for_the_later_waves_of_the_tables_it_reads(
+    replayed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = Models(replayed, monkeypatch)
+    assert f"{CONFIRMATION}/trained [iid.exact|5] of curriculum_ab is missing" in models.refusal("stg_counts")
+    assert not models.are_current()
+
+
+def test_a_model_depends_on_every_wave_of_a_table(replayed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    models = Models(replayed, monkeypatch)
+    (counts,) = [asset for asset in sql.assets(models.graphs) if asset.key == dg.AssetKey(["stg_counts"])]
+    waves = {f"{study}/{wave}trained" for study in ("curriculum_ab", "never_run") for wave in ("", "confirmation/")}
+    assert {"/".join(key.path) for key in counts.dependency_keys} == waves

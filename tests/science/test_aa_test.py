@@ -119,6 +119,15 @@ def test_resplits_choose_disjoint_halves_of_the_arms_own_seeds():
     assert not table.equals(resplits(series, DETECTION, FAST, per_side=4, num_splits=6, key="blocked"))
 
 
+def test_halves_that_could_never_be_called_different_show_no_silence():
+    # 4 against 4: one of 16 swaps of labels, so p is .0625 at least; 5 against 5: 1 / 32
+    small, enough = (
+        resplits(arm(), DETECTION, FAST, per_side=side, num_splits=3, key="iid")["rejected"].to_list()
+        for side in (4, 5)
+    )
+    assert small == [None] * 3 and None not in enough
+
+
 def test_a_split_of_every_run_leaves_none_over():
     table = resplits(arm(), DETECTION, FAST, per_side=6, num_splits=1, key="iid")
     row = table.row(0, named=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from functools import cache
 
 import numpy as np
@@ -11,14 +12,12 @@ import pytest
 from scipy.stats import beta
 
 from squiggle_assets.schemas.calibration import Calibration, Lds, SubsetOutcomes, TriggerRecall
-from squiggle_assets.science import calibration, lds
+from squiggle_assets.science import lds, trigger_curve
 from squiggle_assets.science.aa_test import Scenario
 from squiggle_assets.science.calibration import (
-    CURVE_SCHEMA,
     aa_rows,
     calibration_table,
-    curve_row,
-    curve_table,
+    enough_subsets,
     lds_check_rows,
     lds_claim,
     planted_rows,
@@ -31,6 +30,7 @@ from squiggle_assets.science.claim_rows import claim_rows
 from squiggle_assets.science.simulation import Design
 from squiggle_assets.science.spec import Arm, BaseModelSpec, PoolSpec, ProbeSpec, Profile, SplitSpec, TrainingSpec
 from squiggle_assets.science.subset_lds import OUTCOMES_SCHEMA, SubsetRun, distinct_seeds, outcome_rows, scored
+from squiggle_assets.science.trigger_curve import CURVE_SCHEMA, curve_row, curve_table
 from squiggle_assets.science.trigger_simulation import TriggersFound, TriggerStudy
 from squiggle_assets.science.waves import FollowUp, TriggerSpec
 from tests.science.simulated_study import study as simulated_study
@@ -58,6 +58,20 @@ def test_16_of_200_rejections_pass_and_17_do_not(rejected, held):
     assert row["ci_lo"] == pytest.approx(beta.ppf(0.025, rejected, 201 - rejected) if rejected else 0.0)
 
 
+def test_what_could_not_reject_or_was_not_simulated_is_no_check_that_held():
+    never = pl.DataFrame({"scenario": ["white"] * 9, "rejected": pl.Series([None] * 9, dtype=pl.Boolean)})
+    for table in (never, never.clear()):
+        (row,) = aa_rows(table, SPEC)
+        assert (row["what"], row["value"], row["num"], row["passed"]) == ("white", None, 0, None)
+        Calibration.validate(calibration_table([row], "calibration"))
+    # of 9 and 4 studies only the 4 count
+    (row,) = aa_rows(pl.concat([never, simulated(4, 1)]), SPEC)
+    assert (row["value"], row["num"]) == (0.25, 4)
+    splits = pl.DataFrame({"arm": ["iid"] * 3, "rejected": pl.Series([None] * 3, dtype=pl.Boolean)})
+    (row,) = resplit_rows(splits, {"iid": 9}, SPEC)
+    assert (row["value"], row["num"]) == (None, 0)
+
+
 def test_resplits_are_dependent_and_nobody_judges_them():
     table = pl.DataFrame({"arm": ["iid"] * 4, "rejected": [True, False, False, False]})
     iid, placebo = resplit_rows(table, {"iid": 24, "placebo": 9}, SPEC)
@@ -78,7 +92,7 @@ def test_a_side_has_eight_runs_or_half_of_what_there_is():
 
 def found(monkeypatch, *results: TriggersFound) -> dict:
     numbers = iter(results)
-    monkeypatch.setattr(calibration, "simulated_triggers", lambda *rest: next(numbers))
+    monkeypatch.setattr(trigger_curve, "simulated_triggers", lambda *rest: next(numbers))
     spec = dataclasses.replace(SPEC, trigger_studies=len(results))
     return dict(curve_row(spec, 1.0, TriggerSpec()))
 
@@ -88,8 +102,31 @@ def test_a_point_of_the_curve_by_hand(monkeypatch):
     row = found(monkeypatch, TriggersFound(20, 20, 0), TriggersFound(10, 9, 3), TriggersFound(10, 1, 0))
     assert (row["num_true"], row["num_found"], row["num_false"], row["num_studies"]) == (40, 30, 3, 3)
     assert row["recall"] == 0.75 and row["fdr"] == pytest.approx(1 / 12) and row["any_false"] == pytest.approx(1 / 3)
-    assert row["recall_lo"] == pytest.approx(beta.ppf(0.025, 30, 11))
+    # all of the first arm, a tenth of the last one: the bootstrap over arms is wider than the exact beta quantiles
+    assert row["recall_lo"] < beta.ppf(0.025, 30, 11) and row["recall_hi"] > beta.ppf(0.975, 31, 10)
     assert 0.0 <= row["fdr_lo"] <= row["fdr"] <= row["fdr_hi"] <= 0.25
+
+
+def test_where_all_arms_are_alike_the_intervals_are_exact_and_no_points(monkeypatch):
+    row = found(monkeypatch, *[TriggersFound(10, 10, 0)] * 4)
+    assert (row["recall_lo"], row["recall_hi"]) == (pytest.approx(beta.ppf(0.025, 40, 1)), 1.0)
+    # no false call in 4 arms: a share of up to 1 - .025 ** (1 / 4)
+    assert (row["fdr_lo"], row["fdr_hi"]) == (0.0, pytest.approx(1 - 0.025**0.25))
+    # without triggers every call is false: the mean share is the share of arms
+    row = found(monkeypatch, *[TriggersFound(0, 0, 0)] * 3, TriggersFound(0, 0, 2))
+    assert row["fdr"] == row["any_false"] == 0.25
+    assert (row["fdr_lo"], row["fdr_hi"]) == (row["any_false_lo"], row["any_false_hi"])
+
+
+def test_the_interval_of_recall_covers_arms_that_differ(monkeypatch):
+    # 30 arms of 40 pairs whose own recall varies by .2: sd of their mean .0365 + sampling, exact over 1200 pairs .014
+    draws, covered = np.random.default_rng(2), 0
+    for _ in range(40):
+        recalls = np.clip(0.5 + 0.2 * draws.normal(size=30), 0, 1)
+        row = found(monkeypatch, *(TriggersFound(40, int(draws.binomial(40, p)), 0) for p in recalls))
+        covered += row["recall_lo"] <= 0.5 <= row["recall_hi"]
+    # Binomial(40, .95): at least 33 with probability .998; the exact interval alone covers about 55 %
+    assert covered >= 33
 
 
 def test_without_effect_there_is_no_recall_and_the_table_says_so(monkeypatch):
@@ -155,7 +192,8 @@ def subset_runs(num_seeds: int = 12, noise: float = 0.2) -> list[SubsetRun]:
 def scores() -> dict[str, np.ndarray]:
     lift = np.zeros((1, 20))
     lift[0, -2:] = 1.0
-    return {"lift": lift, "exposure": np.arange(20.0)[None] % 7, "frequency": lift + 0.0, "loss": -lift}
+    return {"lift": lift, "exposure": np.arange(20.0)[None] % 7, "frequency": lift + 0.0, "loss": -lift,
+            "planted": np.sign(lift)}  # fmt: skip
 
 
 def lds_table(runs: list[SubsetRun]) -> pl.DataFrame:
@@ -180,7 +218,7 @@ def test_the_score_of_subsets_finds_the_planted_items_and_repeats_give_the_ceili
     table = lds_table(subset_runs())
     Lds.validate(table)
     rows = {row["method"]: row for row in table.iter_rows(named=True)}
-    assert set(rows) == {"lift", "exposure", "frequency", "loss", "random"}
+    assert set(rows) == {"lift", "exposure", "frequency", "loss", "planted", "random"}
     assert rows["lift"]["lds"] > 0.7 and rows["loss"]["lds"] == pytest.approx(-rows["lift"]["lds"])
     # only runs of condition subset are scored, the repeats serve the ceiling
     assert rows["lift"]["num_subsets"] == 12 and rows["lift"]["num_repeats"] == 12
@@ -195,7 +233,7 @@ def test_a_run_without_an_outcome_is_in_no_score():
     assert set(table["num_subsets"]) == {11} and set(table["num_repeats"]) == {11}
     nothing = lds_table([run._replace(outcome=None) for run in runs])
     Lds.validate(nothing)
-    assert set(nothing["status"]) == {lds.TOO_FEW} and nothing["ceiling"].to_list() == [None] * 5
+    assert set(nothing["status"]) == {lds.TOO_FEW} and nothing["ceiling"].to_list() == [None] * 6
 
 
 @cache
@@ -222,16 +260,33 @@ def test_a_score_that_could_not_be_tested_is_an_underpowered_claim_and_no_check(
     table = lds_table([run._replace(outcome=None) for run in subset_runs()])
     claims = judged(table, 0)
     assert claims["verdict"][0] == "underpowered"
-    rows = lds_check_rows(table, claims)
+    rows = lds_check_rows(table, claims, SPEC)
     assert {row["passed"] for row in rows} == {None} and rows[-1]["what"] == "planted: ceiling"
 
 
 def test_checks_of_the_score_take_their_verdict_from_the_claim():
     table = usual_table()
-    rows = {row["what"]: row for row in lds_check_rows(table, judged(table))}
+    rows = {row["what"]: row for row in lds_check_rows(table, judged(table), SPEC)}
     assert rows["planted: lift"]["passed"] is True and rows["planted: exposure"]["passed"] is None
     assert rows["planted: lift"]["value"] == table.filter(pl.col("method") == "lift")["lds"][0]
     assert rows["planted: ceiling"]["value"] == table["ceiling"][0]
+
+
+def test_fewer_subset_runs_than_registered_are_said_to_be_fewer():
+    table, fewer = usual_table(), dataclasses.replace(SPEC, min_subsets=13)
+    assert enough_subsets(table, dataclasses.replace(SPEC, min_subsets=12)) and not enough_subsets(table, fewer)
+    methods = [row["method"] for row in lds_check_rows(table, judged(table), fewer)[:-1]]
+    assert all("fewer than the 13 runs" in method for method in methods)
+
+
+def test_the_truth_says_how_far_beyond_exposure_a_score_can_be():
+    table = usual_table()
+    truth = table.filter(pl.col("method") == "planted").row(0, named=True)
+    evidence = json.loads(judged(table)["evidence"][0])
+    assert evidence["truth_beyond_exposure"] == truth["difference"] > 0
+    rows = {row["what"]: row for row in lds_check_rows(table, judged(table), SPEC)}
+    assert f"{truth['difference']:.3g} [" in rows["planted: planted"]["method"]
+    assert rows["planted: planted"]["passed"] is None and "truth" not in rows["planted: lift"]["method"]
 
 
 @pytest.mark.parametrize(
@@ -245,6 +300,11 @@ def test_the_planted_effect_must_be_supported_and_the_placebo_must_not(planted, 
     assert [row["passed"] for row in planted_rows(study(), claims)] == held
     unknown = claims.with_columns(q_value=pl.lit(None, pl.Float64))
     assert [row["passed"] for row in planted_rows(study(), unknown)] == [None, None]
+    nothing = planted_rows(study(), claims.clear())
+    assert [(row["check"], row["value"], row["passed"]) for row in nothing] == [
+        ("planted_effect", None, None), ("placebo", None, None),
+    ]  # fmt: skip
+    Calibration.validate(calibration_table(nothing, "calibration"))
 
 
 def test_the_table_of_checks_is_that_of_its_model():
@@ -252,7 +312,7 @@ def test_the_table_of_checks_is_that_of_its_model():
         *aa_rows(simulated(200, 4), SPEC),
         *resplit_rows(pl.DataFrame({"arm": ["iid"], "rejected": [False]}), {"iid": 24}, SPEC),
         *trigger_rows(curve(e0=float("nan"), e5=0.5, e10=0.95), dataclasses.replace(SPEC, extras=(0.0, 0.5, 1.0))),
-        *lds_check_rows(usual_table(), judged(usual_table())),
+        *lds_check_rows(usual_table(), judged(usual_table()), SPEC),
     ]
     table = calibration_table(rows, "calibration")
     Calibration.validate(table)

@@ -112,7 +112,9 @@ def test_an_arm_without_triggers_has_its_claim_and_says_so() -> None:
     assert found["verdict"] == "underpowered"
 
 
-@pytest.mark.parametrize("given", [{"condition": "placebo"}, {"condition": "exact"}, {"condition": "remove", "part": 0}])
+@pytest.mark.parametrize(
+    "given", [{"condition": "placebo"}, {"condition": "exact"}, {"condition": "remove", "part": 0}]
+)
 def test_only_edits_that_are_no_control_have_parts(given: dict[str, Any]) -> None:
     assert FollowUp(parent="iid", condition="remove", part=4).name == "iid.remove-1of4"
     with pytest.raises(ValueError, match="part of the triggers"):

@@ -159,16 +159,26 @@ def test_a_placebo_edits_as_many_draws_of_other_items_in_the_same_family_mix():
     assert first.equals(edits_of(RUN, wanted("placebo")))
 
 
-def test_a_placebo_without_room_in_the_window_goes_to_the_nearest_steps_and_says_so():
+def test_a_placebo_without_room_in_the_window_goes_to_the_steps_before_it_and_says_so():
     plant = Plant(start=0.5, num_steps=3, share=1.0, num_items=3)
     policy = preset("iid_baseline", FAMILIES, total_steps=40, plant=plant, planted=planted_items(3))
     run = run_of(policy)
     planted = tuple(f"planted-{k}" for k in range(3))
     edits = edits_of(run, Intervention(condition="placebo", triggers=planted, window=Window(20, 23)))
-    # 24 planted draws fill the window; 16 draws lie one step outside it, the next 8 two steps outside
-    assert Counter(abs(step - 21) for step in edits["step"]) == {2: 16, 3: 8}
-    assert all("other family" in why and "outside the window" in why for why in edits["reason"])
+    # 24 planted draws fill the window; every one of the 8 draws of the three steps before it is edited
+    assert Counter(edits["step"]) == {17: 8, 18: 8, 19: 8}
+    assert all("other family" in why and "before the window" in why for why in edits["reason"])
     assert not any(name.startswith("planted") for name in (*edits["item_from"], *edits["item_to"]))
+
+
+def test_a_placebo_goes_behind_the_window_only_where_nothing_is_left_before_it():
+    plant = Plant(start=0.05, num_steps=4, share=1.0, num_items=3)
+    run = run_of(preset("iid_baseline", FAMILIES, total_steps=40, plant=plant, planted=planted_items(3)))
+    planted = tuple(f"planted-{k}" for k in range(3))
+    edits = edits_of(run, Intervention(condition="placebo", triggers=planted, window=Window(2, 6)))
+    # 32 planted draws, 16 draws before them: the other 16 are the first two steps after the window
+    assert Counter(edits["step"]) == {0: 8, 1: 8, 6: 8, 7: 8}
+    assert sum("after the window" in why for why in edits["reason"]) == 16
 
 
 def test_a_placebo_stays_in_the_window_as_long_as_there_is_room_and_says_what_family_it_took():

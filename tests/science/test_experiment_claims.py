@@ -26,7 +26,7 @@ def judged(study, family) -> dict[str, dict]:
     return {row["claim"]: row for row in rows.iter_rows(named=True)}
 
 
-def slope_row(pair: tuple[str, str], values: np.ndarray, p_redrawn: float = 0.001) -> dict:
+def slope_row(pair: tuple[str, str], values: np.ndarray, p_redrawn: float = 0.001, gap: float = 0.001) -> dict:
     flips = sign_flip(values)
     return {
         **dict.fromkeys(SLOPES_SCHEMA), "comparison": "placebo" if pair == PAIRS[-1] else "order",
@@ -34,17 +34,17 @@ def slope_row(pair: tuple[str, str], values: np.ndarray, p_redrawn: float = 0.00
         "num_cells": 12, "num_units": 16, "n_seeds": 8,
         "num_null": 2000, "slope": float(values.mean()), "null_mean": 0.0, "null_sd": 0.1, "p_redrawn": p_redrawn,
         "p_seeds": flips.p_value, "p_value": max(p_redrawn, flips.p_value), "smallest_p": 2 / 2**8,
-        "by_seed_json": json.dumps(dict(zip(SEEDS, values.tolist(), strict=True))),
+        "mixture_gap": gap, "by_seed_json": json.dumps(dict(zip(SEEDS, values.tolist(), strict=True))),
     }  # fmt: skip
 
 
-def slopes(**sizes: float) -> pl.DataFrame:
-    """Slopes about a size for each pair, named by its first arm and 'placebo'; noise of .2."""
+def slopes(gap: float = 0.001, **sizes: float) -> pl.DataFrame:
+    """Slopes about a size for each pair, named by its arms; noise of .2."""
     draws, rows = np.random.default_rng(3), []
     for pair in PAIRS:
         size = sizes.get(f"{pair[0]}_{pair[1]}", 0.0)
         noise = 0.2 * draws.permutation(np.linspace(-1, 1, 8))
-        rows.append(slope_row(pair, size + noise, 0.001 if size else 0.6))
+        rows.append(slope_row(pair, size + noise, 0.001 if size else 0.6, gap))
     return pl.DataFrame(rows, schema=SLOPES_SCHEMA, orient="row")
 
 
@@ -73,6 +73,14 @@ def test_a_slope_that_the_placebo_has_too_is_not_supported_and_the_placebo_is_lo
     assert found["order:ramp-controls_first"]["verdict"] == "not supported"
     assert "control" in found["order:ramp-controls_first"]["reasons"]
     assert found["order:placebo-balanced"]["verdict"] == "exploratory"
+
+
+def test_a_slope_between_arms_of_different_mixtures_is_exploratory_at_most():
+    found = judged(ORDER, order_claims(ORDER, slopes(gap=0.57, ramp_controls_first=1.0)))
+    row = found["order:ramp-controls_first"]
+    assert row["verdict"] == "exploratory" and "how often it was shown" in row["reasons"]
+    assert json.loads(row["evidence"])["mixture_gap"] == 0.57
+    assert found["order:blocked_early-ramp"]["verdict"] == "not supported"
 
 
 def test_without_rows_every_pair_is_a_claim_that_could_not_be_tested():

@@ -53,10 +53,26 @@ def test_a_claim_carries_its_control_its_interval_and_both_ways_of_matching(foun
     assert row["control"].startswith("mixture-") and row["control_ci_lo"] > 0
     assert row["ci_lo"] < row["estimate"] < row["ci_hi"] and row["n_seeds"] == 8
     evidence = json.loads(row["evidence"])
-    assert evidence["at_equal_steps"]["distance"] == pytest.approx(row["estimate"], abs=1e-3)
+    assert evidence["distance_at_equal_steps"] == pytest.approx(row["estimate"], abs=1e-3)
     assert len(evidence["by_seed"]) == 8 and evidence["p_familywise"] <= 0.01
     of_tests = found.tests.filter((pl.col("arm") == "cyclic_groups") & (pl.col("matched") == TOKENS)).row(0, named=True)
     assert (of_tests["distance"], of_tests["p_value"]) == (row["estimate"], row["p_value"])
+    assert row["p_value"] == max(of_tests["p_seeds"], of_tests["p_items"])
+    assert evidence["p"]["items"] == pytest.approx(of_tests["p_items"], abs=1e-6)
+
+
+def test_what_is_there_at_equal_tokens_only_is_no_family_effect() -> None:
+    # items twice as long: half the updates at equal tokens, and nothing of the kind at equal steps
+    rows = {
+        matched: summaries({arm: shift * (arm == "cyclic_groups") for arm in ARMS}, range(8), key="claims")
+        for matched, shift in ((TOKENS, 5.0), (STEPS, 0.0))
+    }
+    manifest = rows[STEPS].select("arm", "seed", pl.lit(value=False).alias("stopped_early"))
+    found = probe_result(STUDY, rows, manifest, scale="made up", preregistered=True, analysis_id="x")
+    row = found.claims.filter(pl.col("claim") == "family:cyclic_groups").row(0, named=True)
+    both = dict(found.tests.filter(pl.col("arm") == "cyclic_groups").select("matched", "p_value").iter_rows())
+    assert both[TOKENS] <= 0.01 and row["p_value"] == both[STEPS] > 0.05
+    assert row["verdict"] == "not supported" and json.loads(row["evidence"])["p_at_equal"][STEPS] > 0.05
 
 
 def test_tables_are_those_that_the_schemas_declare(found: ProbeResult) -> None:

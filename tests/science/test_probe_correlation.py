@@ -9,7 +9,7 @@ import pytest
 
 from squiggle_assets.schemas.probes import ProbeEventCorrelation, ProbeEventStatus
 from squiggle_assets.science.cells import Schedule
-from squiggle_assets.science.probe_correlation import Correlation, correlate
+from squiggle_assets.science.probe_correlation import Correlation, _pools, correlate
 from squiggle_assets.science.probe_series import COVARIATES, covariates_of, probe_series, standardised, without
 from squiggle_assets.science.rng import generator
 from squiggle_assets.science.spec import ConsensusSpec
@@ -140,6 +140,42 @@ def test_where_nothing_can_be_tested_a_row_says_why() -> None:
     assert correlated(events_of(100), none[:0]).status["status"].to_list() == ["no probes"]
 
 
+def test_the_second_null_draws_from_the_same_cell_of_other_seeds_only() -> None:
+    event = events_of(100).row(0, named=True)
+    series = probe_series(losses_of(), scalars_of())
+    # seed 7 alone has many events; and events of another metric, layer or probe set are of other cells
+    row = {"probe_set": "a", "layer": 0, "metric": "sv_entropy"}
+    own = [{"seed": 7, "step": 40 + 2 * k, **row} for k in range(20)]
+    others = [{"seed": 19, "step": 60 + 2 * k, **row} for k in range(6)]
+    foreign = [
+        {"seed": 42, "step": 120, **row, "metric": "sparsity_proxy"},
+        {"seed": 42, "step": 122, **row, "layer": 2},
+        {"seed": 42, "step": 124, **row, "probe_set": "b"},
+    ]
+    pools = _pools(event, pl.DataFrame([*own, *others, *foreign]), series)
+    # the increment at index k ends at the capture of step 2 (k + 1)
+    assert pools is not None and pools[SEEDS.index(7)].tolist() == [29 + k for k in range(6)]
+    assert sorted(pools[SEEDS.index(19)].tolist()) == [19 + k for k in range(20)]
+    assert max(map(max, pools)) == 38
+    assert _pools(event, pl.DataFrame([*own, *foreign]), series) is None
+
+
+def test_an_event_near_an_end_in_one_seed_is_not_tested_at_all() -> None:
+    event = events_of(100).with_columns(constituents=pl.lit(json.dumps({"19": {"step": 4}})))
+    assert correlated(event, losses_of()).status["status"].to_list() == ["no events"]
+
+
+def test_every_event_has_draws_of_its_own() -> None:
+    # the same event twice under two names: the same statistic, other draws
+    both = events_of(100, 102).with_columns(
+        median_step=pl.lit(100.0), constituents=pl.lit(json.dumps({"19": {"step": 100}}))
+    )
+    rows = correlated(both, losses_of(), spec=replace(SPEC, draws_per_cell=40)).correlation
+    first, second = rows.partition_by("consensus_event_id", maintain_order=True)
+    assert first["statistic"].to_list() == second["statistic"].to_list()
+    assert first["p_shift"].to_list() != second["p_shift"].to_list()
+
+
 def test_with_too_few_events_of_other_seeds_only_the_shift_speaks() -> None:
     found = correlated(events_of(100), losses_of(0.05), singles_of(0)).correlation
     assert found["p_other_seeds"].null_count() == 6 and found["null_id"].unique().to_list() == ["shift"]
@@ -165,6 +201,12 @@ def test_a_family_is_the_mean_over_its_tokens() -> None:
     assert series.steps.tolist() == CAPTURES[1:].tolist()
     # 10 of 40 tokens fall by .02 a capture: .005 a capture, all of it a constant that is taken out
     assert np.abs(series.rest[:, 0]).max() < 1e-12
+    # a jump of 1 of the short item is one of a quarter
+    jump = one.with_columns(
+        loss=pl.when(pl.col("item_id").str.ends_with("one")).then(pl.col("step") >= 100).otherwise(0)
+    )
+    own = probe_series(jump.with_columns(pl.col("loss").cast(pl.Float64)), scalars_of(SEEDS[:2])).rest[:, 0]
+    assert np.abs(own).max() == pytest.approx(0.25, abs=0.02)
 
 
 def test_covariates_are_means_over_the_updates_between_two_captures() -> None:

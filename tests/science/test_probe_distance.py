@@ -7,7 +7,7 @@ from scipy.spatial.distance import cdist
 
 from squiggle_assets.science.probe_distance import _by_seed, _exchanged, distances_of, exchanges, signatures
 from squiggle_assets.science.probe_signature import SIGNATURE
-from squiggle_assets.science.stats import permutation_p
+from squiggle_assets.science.stats import permutation_p, prediction_p
 from tests.science.probe_runs import summaries
 
 MIXTURES = ("m1", "m2", "m3", "m4")
@@ -87,6 +87,21 @@ def test_few_exchanges_are_all_made_and_none_twice() -> None:
     assert exchanges(2, 3, 25, draws).shape == (25, 3)
 
 
+def test_a_component_in_which_the_mixtures_do_not_differ_is_left_out() -> None:
+    # spread 0: no scale, so the arm's 5 in it is no distance; in the other one mixtures -1, 0, 1 and the arm 3
+    mixtures = np.array([[[-1.0, 7.0]] * 2, [[0.0, 7.0]] * 2, [[1.0, 7.0]] * 2])
+    assert _by_seed(np.array([[[3.0, 12.0]] * 2]), mixtures[None]).tolist() == [[3.0, 3.0]]
+    assert _by_seed(np.array([[[3.0, 12.0]] * 2]), np.full((1, 3, 2, 2), 7.0)).tolist() == [[0.0, 0.0]]
+
+
+def test_an_exchange_that_is_as_far_counts_even_if_it_differs_by_rounding() -> None:
+    # all runs alike in two seeds: every one of the 24 exchanges is a tie
+    rows = summaries({"far": 0.0, **dict.fromkeys(MIXTURES, 0.0)}, range(2))
+    even = rows.with_columns(pl.lit(value).alias(name) for name, value in zip(SIGNATURE, range(6), strict=True))
+    one = distances_of(even, ("far",), MIXTURES, (0, 1), num_draws=100, rng=np.random.default_rng(0))["far"]
+    assert len(one.draws) == 24 and one.p_seeds == 1.0 and np.isnan(one.p_value)
+
+
 def test_without_a_difference_p_is_uniform_and_the_distance_is_zero_on_average() -> None:
     # 300 studies of 6 seeds, correlated components, one common part a seed
     draws = np.random.default_rng(3)
@@ -100,6 +115,35 @@ def test_without_a_difference_p_is_uniform_and_the_distance_is_zero_on_average()
     # of 300 at .05: 15 expected, 99.9 % of the binomial is within 4 to 28
     assert 4 <= sum(value <= 0.05 for value in p) <= 28
     assert abs(np.mean(means)) < 4 * np.std(means) / np.sqrt(300)
+
+
+def test_a_set_of_items_with_an_effect_of_its_own_is_no_family_effect() -> None:
+    # 100 studies: a family that is one more random set of items; sets differ by twice what runs differ by. Exchanged
+    # within seeds nearly every such set is found, for it does the same in every seed
+    draws, by_seeds, found_in = np.random.default_rng(6), 0, 0
+    names = ("one", *MIXTURES)
+    for _ in range(100):
+        values = 2 * draws.normal(size=(5, 1, 6)) + draws.normal(size=(5, 6, 6)) + 3 * draws.normal(size=(1, 6, 6))
+        rows = pl.DataFrame(
+            [
+                {"arm": arm, "seed": seed, **dict(zip(SIGNATURE, values[a, seed].tolist(), strict=True))}
+                for a, arm in enumerate(names)
+                for seed in SEEDS
+            ]
+        )
+        one = distances_of(rows, ("one",), MIXTURES, tuple(SEEDS), num_draws=99, rng=draws)["one"]
+        assert one.p_value == max(one.p_seeds, one.p_items)
+        by_seeds += one.p_seeds <= 0.05
+        found_in += one.p_value <= 0.05
+    # 5 expected; 99.9 % of the binomial is at most 13
+    assert by_seeds > 80 and found_in <= 13
+
+
+def test_what_p_items_compares_with_are_the_other_mixtures() -> None:
+    distances = found({"far": 3.0})
+    others = [distances[name].estimate for name in MIXTURES]
+    assert distances["far"].p_items == prediction_p(distances["far"].estimate, np.array(others))
+    assert distances["m2"].p_items == prediction_p(others[1], np.array([others[0], *others[2:]]))
 
 
 def test_a_plain_length_would_not_be_zero_without_a_difference() -> None:

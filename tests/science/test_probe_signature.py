@@ -57,6 +57,25 @@ def test_the_signature_is_the_mean_over_layers_and_its_ways_are_per_thousand_tok
     assert twice["drift_path"][0] == pytest.approx(row["drift_path"] / 2)
 
 
+def test_the_layers_that_drift_fastest_are_called_affected_run_by_run() -> None:
+    one = geometry("f", 0).filter((pl.col("layer") == 0) & (pl.col("component") == "x_out"))
+    # eight layers: layer k moves (k + 1) times as far from its first value; the second run ten times as far as that
+    tables = []
+    for seed, factor in ((0, 1.0), (1, 10.0)):
+        start = pl.col("value").first().over("probe_set", "metric", order_by="step")
+        tables += [
+            one.with_columns(
+                layer=pl.lit(k, dtype=pl.Int64), seed=pl.lit(seed, dtype=pl.Int64), run_id=pl.lit(f"f-{seed}"),
+                value=start + factor * (k + 1) * (pl.col("value") - start),
+            )
+            for k in range(8)
+        ]  # fmt: skip
+    both = pl.concat(tables)
+    moved = pl.concat([dynamics_of(own) for own in both.partition_by("seed")])
+    found = probe_rows_of(both, moved, at(40, 40), probe_set="a")
+    assert found.summaries["affected_layers"].to_list() == ["[2,3,4,5,6,7]"] * 2
+
+
 def test_movement_that_two_captures_cannot_show_is_missing_and_not_zero() -> None:
     table = geometry("f", 0)
     found = probe_rows_of(table, dynamics_of(table), at(5), probe_set="a")
@@ -103,10 +122,32 @@ def test_rows_of_all_runs_are_those_of_the_tables_and_tell_what_was_drawn() -> N
     steps = found.summaries.filter(pl.col("matched") == "steps")
     assert steps["step"].unique().to_list() == [40]
     assert dict(steps.select("arm", "num_tokens").unique().iter_rows())["cyclic_groups"] == 960
+    # three items in turn, two a step: one step has seen two of them
+    early = probe_tables(
+        PROBE_HARNESS, geometry=geometry_, dynamics=dynamics, manifest=manifest, trace=trace,
+        lengths={item: 1000 if item.startswith("cyclic") else 1 for item in lengths},
+    ).summaries.filter((pl.col("arm") == "cyclic_groups") & (pl.col("matched") == "tokens"))  # fmt: skip
+    assert early.select("step", "num_items").unique().rows() == [(5, 3)]
     own = tokens.filter(pl.col("arm") == "cyclic_groups")
     assert own.select("family_id", "share_own_family", "num_items").unique().rows() == [("cyclic_groups", 1.0, 3)]
     assert tokens.filter(pl.col("arm") == "mixture-1")["share_own_family"].null_count() == 2
     assert all(tokens[name].is_finite().all() for name in SIGNATURE)
+
+
+def test_at_equal_steps_the_length_of_the_items_does_not_make_a_signature() -> None:
+    parts = runs({arm: 0.0 for arm in ("cyclic_groups", "mixture-1")}, range(2))
+    geometry_, dynamics, manifest, trace = parts
+    found = []
+    for length in (10, 20):
+        lengths = {item: length if item.startswith("cyclic") else 10 for item in trace["item_id"].unique()}
+        tables = probe_tables(
+            PROBE_HARNESS, geometry=geometry_, dynamics=dynamics, manifest=manifest, trace=trace, lengths=lengths
+        )
+        found.append(tables.summaries.filter(pl.col("matched") == "steps").sort("arm", "seed"))
+    even, longer = (rows.select(SIGNATURE).to_numpy() for rows in found)
+    # 20 tokens a step, or 40 and 20: ways over 30 for all
+    np.testing.assert_allclose(longer[:, :4], even[:, :4])
+    np.testing.assert_allclose(longer[:, 4:], even[:, 4:] * 20 / 30)
 
 
 def test_a_stopped_run_has_no_rows() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from squiggle_assets.science.probe_series import Probe, ProbeSeries, standardised, without
-from squiggle_assets.science.probe_turns import LAGS, eligible, event_test, profile, shared_size
+from squiggle_assets.science.probe_turns import LAGS, _drawn, eligible, event_test, profile, shared_size
 from squiggle_assets.science.rng import generator
 
 NUM, SEEDS = 100, 8
@@ -99,6 +99,14 @@ def test_the_lag_and_the_change_are_those_that_were_put_in() -> None:
     assert found.lag[1] == 2 and found.change[1] == pytest.approx(-0.5, abs=0.02)
     assert found.p_shift[1] <= 0.05 and found.p_shift[0] > 0.05 and found.p_shift[2] > 0.05
     assert np.isnan(found.p_other_seeds).all()
+
+
+def test_drawn_times_are_given_their_best_lag_too() -> None:
+    # one seed that changes at increment 53 only: seen from 50 at lag 3, from 53 at lag 0; the draw has both to choose
+    series = np.zeros((1, NUM, 1, len(LAGS)))
+    series[0, 50, 0] = [0.0, 0.0, 0.0, 2.0]
+    series[0, 53, 0] = [-3.0, 0.0, 0.0, 0.0]
+    assert _drawn(series, np.array([[50], [53], [10]])).ravel().tolist() == [2.0, 3.0, 0.0]
 
 
 # of 200 studies at .05 ten are expected; 99.9 % of the binomial is at most 21

@@ -134,6 +134,18 @@ def test_runs_captured_at_other_steps_are_compared_where_they_meet() -> None:
     assert nothing.series.is_empty() and np.isnan(nothing.common_p)
 
 
+@pytest.mark.parametrize("names", ["xy", "yx"])
+def test_an_event_after_the_other_runs_end_matches_nothing_whichever_run_comes_first(names: str) -> None:
+    # turned round the 31 common captures (0 to 60), step 100 would be step 38
+    short = run("x", events=((0, "sv_entropy", 38),))
+    short = replace(short, geometry=short.geometry.filter(pl.col("step") <= 60))
+    given = {"x": short, "y": run("y", events=((0, "sv_entropy", 100), (1, "sv_entropy", 30)))}
+    found = compare_runs([given[name] for name in names])
+    assert found.pairs["num_matched"][0] == 0 and found.common.is_empty()
+    # the later one of y is none that x could have
+    assert found.pairs.select("num_events_a", "num_events_b").row(0) == (1, 1)
+
+
 def test_final_scores_are_last_values_and_what_was_not_measured_is_missing() -> None:
     found = compare_runs([run("x"), run("y")])
     rows = {row[0]: row[1:] for row in found.finals.iter_rows()}

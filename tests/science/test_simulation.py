@@ -9,10 +9,23 @@ import numpy as np
 import pytest
 
 from squiggle_assets.science.power import minimum_detectable
-from squiggle_assets.science.simulation import NOISES, Design, num_rejected, simulated_arm, simulated_outcome, studies
+from squiggle_assets.science.simulation import (
+    NOISES,
+    Design,
+    SimulatedOutcome,
+    num_rejected,
+    simulated_arm,
+    simulated_outcome,
+    studies,
+)
 from squiggle_assets.science.spec import ConsensusSpec, DetectionSpec
 
 FAST, USUAL = ConsensusSpec(draws_per_cell=10), ConsensusSpec(draws_per_cell=25)
+
+
+def test_a_p_of_exactly_alpha_rejects_as_it_does_in_claims():
+    results = [SimulatedOutcome(p, p, 0, 0.0) for p in (0.049, 0.05, 0.051)]
+    assert num_rejected(results, 0.05) == 2
 
 
 def test_layers_correlate_as_asked_and_metric_groups_and_seeds_do_not():

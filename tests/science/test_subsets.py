@@ -220,6 +220,7 @@ def test_planted_items_have_the_largest_lifts_and_exposure_counts_draws():
     assert set(np.argsort(-scores["lift"][0])[:3]) == set(range(len(PLANTED.items) - 3, len(PLANTED.items)))
     assert scores["exposure"].sum() == 4 * 200 * 8
     assert scores["exposure"][0, -3:].sum() == 4 * 24
+    assert scores["planted"][0].tolist() == [0.0] * (len(PLANTED.items) - 3) + [1.0] * 3
     assert (scores["frequency"][0] >= 0).all() and scores["loss"][0, 0] == len(PLANTED.items["item_id"][0])
     with pytest.raises(ValueError, match="1 items have no loss"):
         item_scores(event_of_plant(), traces, PLANTED, TriggerSpec(), dict(list(losses.items())[1:]))

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from squiggle_assets.schemas.triggers import MinimumLift
+from squiggle_assets.science.calibration_spec import CalibrationSpec
 from squiggle_assets.science.rng import generator
 from squiggle_assets.science.stats import pooled_binomial_tail
+from squiggle_assets.science.trigger_curve import curve_row
 from squiggle_assets.science.trigger_power import SCHEMA, TriggerDesign, lift_power, minimum_lift
-from squiggle_assets.science.trigger_simulation import TriggerStudy, made_events, simulated_triggers, trigger_curve
+from squiggle_assets.science.trigger_simulation import TriggerStudy, made_events, simulated_triggers
 from squiggle_assets.science.waves import TriggerSpec
 
 DEMO = TriggerDesign(num_seeds=8, num_steps=200, batch_size=16, num_items=5000, num_events=4)
@@ -68,8 +70,9 @@ def test_nothing_is_found_where_nothing_was_put():
 
 
 def test_recall_grows_with_the_effect():
-    weak, strong = trigger_curve(SMALL, (0.25, 2.0), 2)
-    assert weak.recall < strong.recall
+    spec = CalibrationSpec(triggers=SMALL, trigger_studies=2)
+    weak, strong = (curve_row(spec, extra, TriggerSpec()) for extra in (0.25, 2.0))
+    assert weak["recall"] < strong["recall"]
 
 
 def test_events_that_do_not_fit_apart_are_refused():
@@ -85,7 +88,7 @@ def test_designs_without_a_run_are_refused(changes):
 
 @pytest.mark.slow
 def test_the_demo_finds_nine_tenths_of_its_triggers_at_a_false_share_of_a_tenth():
-    null, *_, planted = trigger_curve(TriggerStudy(), (0.0, 1.5), 20)
-    assert null.any_false <= 0.25
-    assert planted.recall >= 0.9
-    assert planted.fdr <= 0.1
+    null, planted = (curve_row(CalibrationSpec(trigger_studies=20), extra, TriggerSpec()) for extra in (0.0, 1.5))
+    assert null["any_false"] <= 0.25
+    assert planted["recall"] >= 0.9
+    assert planted["fdr"] <= 0.1

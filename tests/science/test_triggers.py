@@ -145,6 +145,25 @@ def test_q_counts_every_item_that_could_have_been_shown():
     assert missing > 0
 
 
+def test_planted_items_make_no_ordinary_item_easier_to_find():
+    # four events, all after the planted batches; an ordinary item is shown before them a little more often than usual
+    plant = replace(PLANT, share=0.5)
+    policy = wide(plant=plant, planted=planted_items(plant.num_items))
+    after = policy.plant_steps[1]
+    four = events(*({seed: after for seed in SEEDS} for _ in range(4)))
+    slots = [(seed, after - 6 - seed % 2) for seed in range(5)]
+    items = attribute(four, put(traces(policy, 8), policy.items["item_id"][5], slots), policy).items
+    planted, ordinary = (items.filter(pl.col("null_id") == name) for name in ("uniform_time", "policy_time"))
+    assert planted["is_trigger"].all() and len(planted) == 4 * plant.num_items
+    rest = np.ones(4 * (len(policy.items) - plant.num_items) - len(ordinary))
+    apart = benjamini_hochberg(np.concatenate([ordinary["p_lags"].to_numpy(), rest]))[: len(ordinary)]
+    np.testing.assert_allclose(ordinary["q_value"].to_numpy(), apart)
+    assert not ordinary["is_trigger"].any()
+    # in one family with the planted ones the same p would have been enough
+    together = benjamini_hochberg(np.concatenate([items["p_lags"].to_numpy(), rest]))[: len(items)]
+    assert together[items["null_id"].to_numpy() == "policy_time"].min() < TriggerSpec().max_q < apart.min()
+
+
 def test_neither_order_of_traces_nor_of_events_matters():
     policy = wide()
     item = policy.items["item_id"][7]

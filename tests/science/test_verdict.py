@@ -64,6 +64,7 @@ ROWS = [
     ({"preregistered": False}, "exploratory", "not pre-registered"),
     ({"selected": True}, "exploratory", "fresh seeds"),
     ({"near_boundary": True}, "exploratory", "boundary"),
+    ({"caveat": "the arms differ in two things"}, "exploratory", "the arms differ in two things"),
     ({"n_seeds": 4}, "exploratory", "4 seeds"),
     ({"control": None}, "exploratory", "no control"),
 ]
@@ -86,6 +87,7 @@ def test_nothing_but_full_evidence_is_supported():
         "selected": (False, True),
         "replicated": (False, True),
         "near_boundary": (False, True),
+        "caveat": ("", "something else"),
         "n_seeds": (8, 4),
         "floor": (False, True),
     }

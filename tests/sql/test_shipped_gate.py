@@ -19,7 +19,10 @@ from squiggle_assets.science.canonical import sha256_json
 
 MODELS = discover(dbt_like_sql.read(), RAW)
 SHARED = frozenset({"candidate_pool", "classification", "split"}) & set(RAW)
-STUDY_GRAIN = frozenset({"arm_outcomes", "claims"})
+STUDY_GRAIN = frozenset(
+    {"arm_outcomes", "claims", "counterfactual_effects", "confirmed_effects", "impact_core", "trigger_modes"}
+    | {"order_sensitivity", "probe_tests", "calibration"}
+)
 ARM, SEEDS = "iid", (1, 2)
 VALUES = {pl.String: "x", pl.Int64: 3, pl.Float64: 0.5, pl.Boolean: False}
 
@@ -80,7 +83,7 @@ def filled(tmp_path_factory):
         columns = set(dtypes(RAW[name]))
         if name in SHARED or name in STUDY_GRAIN:
             _put_row(store, name, None, None)
-        elif "run_id" in columns:
+        elif "seed" in columns:
             for seed in SEEDS:
                 _put_row(store, name, ARM, seed)
         else:

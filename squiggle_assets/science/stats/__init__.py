@@ -4,6 +4,7 @@ Here: re-exports of the submodules. Not here: what is tested (nulls, consensus, 
 """
 
 from squiggle_assets.science.stats.binomial_sums import binomial_sum_tail, pooled_binomial_tail
+from squiggle_assets.science.stats.exchange import max_exchange_p
 from squiggle_assets.science.stats.intervals import (
     NO_INTERVAL,
     Interval,
@@ -38,6 +39,7 @@ from squiggle_assets.science.stats.permutation import (
     smallest_sign_flip_p,
 )
 from squiggle_assets.science.stats.power import detectable_paired, rejection_share, sign_flip_power, smallest_effect
+from squiggle_assets.science.stats.prediction import prediction_p
 from squiggle_assets.science.stats.robust import (
     MAD_SIGMA,
     clipped_scale,
@@ -70,6 +72,7 @@ __all__ = [
     "jackknife_error",
     "lift_variance",
     "logrank",
+    "max_exchange_p",
     "max_sign_flip",
     "max_statistic_p",
     "newcombe",
@@ -80,6 +83,7 @@ __all__ = [
     "permutation_p",
     "poisson_lower",
     "pooled_binomial_tail",
+    "prediction_p",
     "rejection_share",
     "resamples",
     "restricted_mean",
