@@ -5,7 +5,9 @@ comparisons (impact_effects), correction and verdict (claim_rows).
 
 The control of every claim is the random core: what starting from any core of these families does is not what this core
 does. Beyond the control is therefore the difference to the random core, in the claim's own units; in the contrast with
-the random core it is the claim itself. The core was selected on discovery seeds and is tested on fresh ones only.
+the random core it is the claim itself. There is one random core, a single draw of items: seeds say how sure the
+difference to it is, not what another draw would have done (`_ONE_DRAW`, in every claim's method). The core was selected
+on discovery seeds and is tested on fresh ones only.
 `replicated` says that discovery had found triggers (status 'triggers': all items) and the fresh seeds show the effect;
 where the core only ranks highest there is no finding that fresh seeds could replicate, and nothing is more than
 exploratory.
@@ -38,6 +40,7 @@ _METHODS = {
     "cell": "strongest event of each run in the cell of the selected event; paired sign flips over seeds; t interval",
     "learning": "last value of each run; paired sign flips over seeds; t interval",
 }
+_ONE_DRAW = "; the random core is one draw of items, fixed over seeds: this says nothing of other draws"
 _MORE = {"greater": "raises", "less": "lowers", "two-sided": "changes"}
 
 
@@ -213,7 +216,7 @@ class _Judge(NamedTuple):
             estimate=seen.estimate,
             unit=outcome.unit,
             n_seeds=seen.num_pairs,
-            method=_METHODS[outcome.family],
+            method=_METHODS[outcome.family] + _ONE_DRAW,
             evidence={
                 "tables": ["impact_effects", "impact_core", "confirmation/consensus_events", "confirmation/scalars"],
                 "arms": [trio.impact, against],

@@ -28,6 +28,7 @@ _WHY = {
     NO_OTHER: "not tested: no other mode has such an event in which its triggers could be shown",
 }
 _MISSING = "not tested: too few runs went to their end"
+_NOT_THERE = "no like event, or no run, under {modes}: whether the triggers persist there is not known"
 
 
 def modes_of(study: Study) -> list[str]:
@@ -52,6 +53,8 @@ def _lifts(row: Mapping[str, Any], name: str) -> _Lifts:
 
 def _claim(mode: str, row: Mapping[str, Any], modes: list[str]) -> Claim:
     lifts = _lifts(row, "by_seed_json")
+    measured_in = json.loads(row.get("measured_in") or "[]")
+    unknown = [other for other in modes if other not in (mode, *measured_in)]
     control = beyond_control(FAMILIES, lifts, _lifts(row, "family_by_seed_json"))
     about = {
         "claim": f"modes:{mode}",
@@ -61,11 +64,13 @@ def _claim(mode: str, row: Mapping[str, Any], modes: list[str]) -> Claim:
         "estimate": row.get("lift"),
         "unit": "lift",
         "n_seeds": row.get("n_seeds") or 0,
-        "n_items": row.get("num_triggers"),
+        "n_items": row.get("num_measured"),
         "method": METHOD if lifts.by_seed else _WHY.get(row.get("status", ""), _MISSING),
         "evidence": {
             "tables": ["trigger_persistence", "trigger_modes"],
             "arms": modes,
+            "num_triggers": row.get("num_triggers"),
+            "measured_in": measured_in,
             "family_lift": row.get("family_lift"),
             "share_common_draws": row.get("share_common_draws"),
             "p": {"binomial": row.get("p_binomial"), "seeds": row.get("p_seeds")},
@@ -81,4 +86,5 @@ def _claim(mode: str, row: Mapping[str, Any], modes: list[str]) -> Claim:
         interval=t_interval(np.array(list(lifts.by_seed.values()))),
         control=control,
         null_value=1.0,
+        caveat=_NOT_THERE.format(modes=" and ".join(unknown)) if unknown else "",
     )

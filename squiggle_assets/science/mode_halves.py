@@ -79,7 +79,7 @@ class Counted(NamedTuple):
     share: F64
     """Chance that a showing falls into the window."""
     family_num: I64
-    """Showings in the window of the other items of its family, found triggers left out."""
+    """Showings in the window of the other items of its family, what the finding seeds called triggers left out."""
     family_expected: F64
 
 

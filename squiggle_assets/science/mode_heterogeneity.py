@@ -106,9 +106,14 @@ def judged(found: Sequence[Found], modes: Sequence[ModeRuns], spec: TriggerSpec)
     """
     halves = halves_of(modes)
     windows = {(runs.mode, half): Windows(runs, half, spec) for runs in modes for half in halves}
-    names = sorted({one.item_id for one in found})
+    # By half: a family's count must not be cleared of items that the measuring seeds themselves happened to show often.
+    names = {half: sorted({one.item_id for one in found if one.half == half}) for half in halves}
     counted = [
-        {runs.mode: own for runs in modes if (own := windows[runs.mode, one.half].counted(one, names)) is not None}
+        {
+            runs.mode: own
+            for runs in modes
+            if (own := windows[runs.mode, one.half].counted(one, names[one.half])) is not None
+        }
         for one in found
     ]
     shares = {runs.mode: max(common_share(runs, other) for other in modes if other.mode != runs.mode) for runs in modes}

@@ -4,7 +4,9 @@ Here: one row per mode, with what a claim about it needs. Not here: single trigg
 Legend: S = seeds.
 
 Of a mode's triggers the showings in the windows of another mode's like events are pooled, per seed, over seeds that
-did not find them (a trigger that both halves found counts in both directions):
+did not find them (a trigger that both halves found counts in both directions). An item that a half found before several
+kinds of event counts once, under the first of them by name that the other mode has: kinds of event are often one moment
+seen in several places, and the same showings counted twice are no independent ones. Then
 lift_s = 1 + (count_s - expected_s) / (mean expected of a seed). Their mean over seeds is the pooled lift. Of several
 other modes the one with the largest p stands for all: triggers persist if they do in every one. The control is the
 same lift of the other items of the triggers' families, in the same windows: what a family does as a whole is no
@@ -21,7 +23,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from squiggle_assets.science.canonical import canonical_json
-from squiggle_assets.science.mode_halves import Counted, Found
+from squiggle_assets.science.mode_halves import Counted, Found, Half
 from squiggle_assets.science.rng import generator
 from squiggle_assets.science.stats import binomial_sum_tail, sign_flip
 
@@ -30,7 +32,8 @@ F64 = NDArray[np.float64]
 MEASURED, NO_TRIGGERS, NO_OTHER = "measured", "no triggers", "no other mode"
 PERSISTENCE_SCHEMA: dict[str, type[pl.DataType]] = {
     **{"mode": pl.String, "status": pl.String, "against": pl.String},
-    **dict.fromkeys(("num_triggers", "n_seeds"), pl.Int64),
+    "measured_in": pl.String,
+    **dict.fromkeys(("num_triggers", "num_measured", "n_seeds"), pl.Int64),
     **dict.fromkeys(("lift", "family_lift", "p_binomial", "p_seeds", "p_value", "smallest_p"), pl.Float64),
     **{"by_seed_json": pl.String, "family_by_seed_json": pl.String, "share_common_draws": pl.Float64},
 }
@@ -41,6 +44,7 @@ class _Pooled(NamedTuple):
     """A mode's triggers in one other mode."""
 
     against: str
+    num_items: int
     by_seed: dict[int, float]
     family_by_seed: dict[int, float]
     p_binomial: float
@@ -66,11 +70,12 @@ def persistence_rows(
 
 
 def _row(mode: str, found: Sequence[Found], counted: Sequence[Mapping[str, Counted]], share: float) -> dict[str, Any]:
-    own = [by_mode for one, by_mode in zip(found, counted, strict=True) if mode in one.modes]
-    others = sorted({name for by_mode in own for name in by_mode} - {mode})
-    pooled = [_pooled(name, [by_mode[name] for by_mode in own if name in by_mode]) for name in others]
-    num = len({(one.signature, one.item_id) for one in found if mode in one.modes})
+    own = [(one, by_mode) for one, by_mode in zip(found, counted, strict=True) if mode in one.modes]
+    others = sorted({name for _, by_mode in own for name in by_mode} - {mode})
+    pooled = [_pooled(mode, name, _once(name, own)) for name in others]
+    num = len({(one.signature, one.item_id) for one, _ in own})
     row: dict[str, Any] = {"mode": mode, "num_triggers": num, "share_common_draws": share}
+    row["measured_in"] = canonical_json(others)
     if not pooled:
         return {**dict.fromkeys(PERSISTENCE_SCHEMA), **row, "status": NO_OTHER if own else NO_TRIGGERS, "n_seeds": 0}
     weakest = max(pooled, key=lambda one: (one.p_value, -np.mean(list(one.by_seed.values()))))
@@ -78,6 +83,7 @@ def _row(mode: str, found: Sequence[Found], counted: Sequence[Mapping[str, Count
         **row,
         "status": MEASURED,
         "against": weakest.against,
+        "num_measured": weakest.num_items,
         "n_seeds": len(weakest.by_seed),
         "lift": float(np.mean(list(weakest.by_seed.values()))),
         "family_lift": float(np.mean(list(weakest.family_by_seed.values()))) if weakest.family_by_seed else None,
@@ -90,7 +96,17 @@ def _row(mode: str, found: Sequence[Found], counted: Sequence[Mapping[str, Count
     }
 
 
-def _pooled(against: str, triggers: Sequence[Counted]) -> _Pooled:
+def _once(against: str, own: Sequence[tuple[Found, Mapping[str, Counted]]]) -> dict[tuple[Half, str], Counted]:
+    """The counts in one mode of every item that a half found, once each."""
+    kept: dict[tuple[Half, str], Counted] = {}
+    for one, by_mode in sorted(own, key=lambda pair: pair[0].signature):
+        if against in by_mode:
+            kept.setdefault((one.half, one.item_id), by_mode[against])
+    return kept
+
+
+def _pooled(mode: str, against: str, once: Mapping[tuple[Half, str], Counted]) -> _Pooled:
+    triggers = list(once.values())
     count, expected, family_count, family_expected = (dict[int, float]() for _ in range(4))
     for one in triggers:
         values = zip(one.seeds, one.num, one.total * one.share, one.family_num, one.family_expected, strict=True)
@@ -101,10 +117,16 @@ def _pooled(against: str, triggers: Sequence[Counted]) -> _Pooled:
     share = np.concatenate([one.share for one in triggers])
     tail = binomial_sum_tail(np.array([int(sum(count.values()))]), trials[None], share[None])
     by_seed = _lifts(count, expected)
-    draws = generator("mode_persistence", against, len(triggers))
+    draws = generator("mode_persistence", mode, against)
     test = sign_flip(np.array(list(by_seed.values())) - 1, "greater", rng=draws)
     return _Pooled(
-        against, by_seed, _lifts(family_count, family_expected), float(tail[0]), test.p_value, test.smallest_p
+        against=against,
+        num_items=len({item for _, item in once}),
+        by_seed=by_seed,
+        family_by_seed=_lifts(family_count, family_expected),
+        p_binomial=float(tail[0]),
+        p_seeds=test.p_value,
+        smallest_p=test.smallest_p,
     )
 
 

@@ -7,7 +7,11 @@ Runs of one seed in two arms are no independent draws: the sampler is keyed by s
 shares show many of the same items at the same steps, and events that the schedule puts at the same time come after the
 same items in both. The null of an overlap takes independent lists. Every pair of arms is therefore compared three
 times: all seeds (as the sources do), and one arm's first half of the seeds against the other's second half, both ways,
-which share no draw. The two halves of one arm say how well its own list holds.
+which share no draw. The two halves of one arm say how well its own list holds. A seed lies in the same half in every
+arm, also where runs of an arm were stopped.
+
+The null of an overlap treats all items alike, though items that are shown more often have more chances to be called a
+trigger: where exposures differ much, its p is too small. No claim rests on it.
 """
 
 from __future__ import annotations
@@ -47,9 +51,11 @@ def ranked_list(items: pl.DataFrame) -> tuple[str, ...]:
     return tuple(best.sort(["lb05", "p_lags", "item_id"], descending=[True, False, False])["item_id"])
 
 
-def half_lists(arm: ArmTriggers, spec: TriggerSpec) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The lists that every other seed gives, and the rest; empty where fewer than two seeds take part in any event."""
-    seeds = sorted(map(int, arm.traces["seed"].unique()))
+def half_lists(arm: ArmTriggers, seeds: Sequence[int], spec: TriggerSpec) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The lists that every other seed gives, and the rest; empty where fewer than two seeds take part in any event.
+
+    seeds: of all arms that are compared, sorted, also those of which this arm has no whole run.
+    """
     first, second = (_list_of(arm, half, spec) for half in (seeds[::2], seeds[1::2]))
     return first, second
 
@@ -77,9 +83,10 @@ def trigger_overlaps(
     if not arms or len(set(names)) != len(names):
         raise ValueError(f"arms with different names are needed, got {names}")
     spec, rankings, drawable = spec or TriggerSpec(), dict[str, Sequence[str]](), dict[str, Collection[str]]()
+    seeds = sorted({int(seed) for arm in arms for seed in arm.traces["seed"].unique()})
     for arm in arms:
         known = arm.policy.items.filter(pl.Series(arm.policy.expected_draws(0, arm.policy.num_steps)) > 0)["item_id"]
-        lists = (ranked_list(arm.items), *half_lists(arm, spec))
+        lists = (ranked_list(arm.items), *half_lists(arm, seeds, spec))
         for name, own in zip((arm.arm, *_halves(arm.arm)), lists, strict=True):
             rankings[name], drawable[name] = own, set(known)
     return pl.concat([_pair(rankings, drawable, pair, tops) for pair in _pairs(names)]).select(*SCHEMA)

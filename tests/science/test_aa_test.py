@@ -91,6 +91,8 @@ def test_the_number_of_a_study_keys_its_draws():
     scenario = Scenario(name="s", design=SMALL)
     first, again, other = (simulated_halves(scenario, FAST, number) for number in (3, 3, 4))
     assert first == again != other
+    # scenarios of equal sizes are other arms too
+    assert simulated_halves(Scenario(name="t", design=SMALL), FAST, 3) != first
     rows = list(simulated_rows(scenario, FAST, [3, 4]))
     assert [row["study_number"] for row in rows] == [3, 4] and rows[0]["p_value"] == first.p_value
     assert rows[0]["rejected"] == (first.p_value <= FAST.alpha)

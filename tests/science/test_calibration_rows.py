@@ -12,7 +12,7 @@ import pytest
 from scipy.stats import beta
 
 from squiggle_assets.schemas.calibration import Calibration, Lds, SubsetOutcomes, TriggerRecall
-from squiggle_assets.science import lds, trigger_curve
+from squiggle_assets.science import lds, subset_lds, trigger_curve
 from squiggle_assets.science.aa_test import Scenario
 from squiggle_assets.science.calibration import (
     aa_rows,
@@ -29,6 +29,7 @@ from squiggle_assets.science.calibration_spec import CalibrationSpec, Calibratio
 from squiggle_assets.science.claim_rows import claim_rows
 from squiggle_assets.science.simulation import Design
 from squiggle_assets.science.spec import Arm, BaseModelSpec, PoolSpec, ProbeSpec, Profile, SplitSpec, TrainingSpec
+from squiggle_assets.science.stats import NO_INTERVAL
 from squiggle_assets.science.subset_lds import OUTCOMES_SCHEMA, SubsetRun, distinct_seeds, outcome_rows, scored
 from squiggle_assets.science.trigger_curve import CURVE_SCHEMA, curve_row, curve_table
 from squiggle_assets.science.trigger_simulation import TriggersFound, TriggerStudy
@@ -223,6 +224,23 @@ def test_the_score_of_subsets_finds_the_planted_items_and_repeats_give_the_ceili
     # only runs of condition subset are scored, the repeats serve the ceiling
     assert rows["lift"]["num_subsets"] == 12 and rows["lift"]["num_repeats"] == 12
     assert rows["lift"]["ceiling"] > 0.7
+
+
+def test_runs_of_a_seed_are_one_unit_and_its_first_subset_is_the_one_repeated(monkeypatch):
+    seen = {}
+    monkeypatch.setattr(subset_lds, "lds_rows", lambda runs, *rest, **more: seen.update(runs=runs) or pl.DataFrame())
+    monkeypatch.setattr(
+        subset_lds,
+        "ceiling",
+        lambda first, second, units, draws: seen.update(first=first, units=units) or (0.5, NO_INTERVAL),
+    )
+    second = FollowUp(parent="planted", condition="subset", draw=1)  # type: ignore[arg-type]
+    runs = subset_runs()
+    more = [run._replace(followup=second, outcome=99.0) for run in runs if run.followup.condition == "subset"]
+    scored([*runs, *more], scores(), range(12), np.random.default_rng(0))
+    assert seen["runs"].units.tolist() == [*range(12), *range(12)]
+    firsts = [run.outcome for run in runs if run.followup.condition == "subset"]
+    assert seen["first"][0].tolist() == firsts and seen["units"].tolist() == [at // 2 for at in range(12)]
 
 
 def test_a_run_without_an_outcome_is_in_no_score():

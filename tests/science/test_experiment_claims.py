@@ -96,8 +96,9 @@ def persisted(mode: str, lift: float, family: float = 1.0, **changes) -> dict:
     p = sign_flip(values - 1, "greater").p_value
     return {
         **dict.fromkeys(PERSISTENCE_SCHEMA), "mode": mode, "status": "measured", "against": "tempered",
-        "num_triggers": 7, "n_seeds": 8, "lift": lift, "family_lift": family, "p_binomial": 1e-6, "p_seeds": p,
-        "p_value": p, "smallest_p": 1 / 256, "share_common_draws": 0.4,
+        "measured_in": json.dumps([other for other in modes_of(SAMPLING_MODES) if other != mode]),
+        "num_triggers": 7, "num_measured": 6, "n_seeds": 8, "lift": lift, "family_lift": family, "p_binomial": 1e-6,
+        "p_seeds": p, "p_value": p, "smallest_p": 1 / 256, "share_common_draws": 0.4,
         "by_seed_json": json.dumps(dict(zip(SEEDS, values.tolist(), strict=True))),
         "family_by_seed_json": json.dumps(dict(zip(SEEDS, others.tolist(), strict=True))), **changes,
     }  # fmt: skip
@@ -123,6 +124,14 @@ def test_triggers_that_persist_beyond_their_families_are_supported_and_others_ar
     assert found["modes:balanced"]["verdict"] == "not supported"
     assert found["modes:tempered"]["verdict"] == "underpowered"
     assert "no half of the seeds found a trigger" in found["modes:tempered"]["method"]
+
+
+def test_what_one_mode_could_not_show_is_exploratory_at_most_and_items_are_those_that_were_counted():
+    partly = persisted("proportional", 4.0, measured_in='["tempered"]')
+    found = judged(SAMPLING_MODES, mode_claims(SAMPLING_MODES, pl.DataFrame([partly], schema=PERSISTENCE_SCHEMA)))
+    row = found["modes:proportional"]
+    assert row["verdict"] == "exploratory" and "under balanced" in row["reasons"] and row["n_items"] == 6
+    assert json.loads(row["evidence"])["measured_in"] == ["tempered"]
 
 
 def test_too_few_seeds_say_that_they_can_show_nothing():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -27,6 +28,7 @@ from impact_wave import (
 
 from squiggle_assets.schemas.claims import Claims
 from squiggle_assets.schemas.impact import ImpactEffects
+from squiggle_assets.science import impact_effects
 from squiggle_assets.science.claims import arms_of
 from squiggle_assets.science.impact_claims import attainable_by_family, trios_of, wave_study
 from squiggle_assets.science.impact_effects import OUTCOMES, Place, compare
@@ -75,6 +77,30 @@ def test_the_error_of_the_ratio_is_never_below_that_of_chance():
     assert np.log(ratio.interval.hi / ratio.value) >= 2.3646 * chance * 0.9999
 
 
+def test_the_error_of_the_ratio_is_never_below_that_of_the_jackknife(monkeypatch: pytest.MonkeyPatch):
+    wave, own = wave_study(STUDY, NAMES), tables()
+    arms = arms_of(wave, geometry=own["geometry"], manifest=own["manifest"], null_draws=own["null_draws"])
+    # counts that hang on every seed: 0 or 40 events without it in one arm, 0 in the other
+    left_out = {IMPACT: np.array([0.0, 40.0] * 4), RANDOM: np.zeros(8)}
+    monkeypatch.setattr(impact_effects, "_counts_without_each", lambda arm, support: left_out[arm.arm.name])
+    ratio = impact_effects._ratio(arms[IMPACT], arms[RANDOM], 2)
+    # ln .5 and ln 40.5 in turn are ln(81) / 2 = 2.197 off their mean: sqrt(7 / 8 * 8 * 2.197^2) = 5.813
+    assert np.log(ratio.interval.hi / ratio.value) == pytest.approx(2.3646 * 5.813, rel=1e-3)
+
+
+def test_a_run_without_an_event_in_the_cell_has_strength_0_and_the_last_step():
+    cell = SimpleNamespace(name="layers_0_0.angle")
+    strength = np.zeros((1, 2, 2, 4))
+    strength[0, 1, 0, 2] = 3.0
+    arm = SimpleNamespace(
+        series=SimpleNamespace(cells=[cell], steps=np.array([10, 20, 30, 40]), seeds=(5, 7)),
+        seen=SimpleNamespace(strength=strength),
+    )
+    assert impact_effects._of_cell(arm, PLACE, impact_effects.STRENGTH) == {5: 0.0, 7: 3.0}
+    assert impact_effects._of_cell(arm, PLACE, impact_effects.STEP) == {5: 40.0, 7: 30.0}
+    assert impact_effects._of_cell(arm, PLACE._replace(polarity=-1), impact_effects.STEP) == {5: 40.0, 7: 40.0}
+
+
 def test_a_common_event_in_the_cell_is_found_at_its_size_and_step():
     # put at step 40 with size 7 (above the cap of 6) into every seed of the impact arm and of no other
     strength, step = compared("cell_strength"), compared("cell_step")
@@ -110,6 +136,7 @@ def test_more_events_and_a_lower_loss_on_fresh_seeds_are_supported_where_discove
     for other in (RANDOM, LOSS, PLAIN):
         events, loss = found[f"{other}:consensus_event_excess"], found[f"{other}:final_val_random_loss"]
         assert (events["verdict"], loss["verdict"]) == ("supported", "supported"), (events["reasons"], loss["reasons"])
+        assert "one draw of items" in events["method"] and "one draw of items" in loss["method"]
         assert events["control"] == RANDOM and events["preregistered"] and events["n_seeds"] == len(SEEDS)
 
 

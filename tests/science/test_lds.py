@@ -114,11 +114,24 @@ def test_the_ceiling_is_the_root_of_the_correlation_of_repeats_and_never_negativ
     assert np.isnan(ceiling(few, few, np.arange(MIN_SUBSETS - 1), draws)[0])
 
 
+def test_repeats_of_one_pair_of_seeds_are_resampled_together():
+    first = np.arange(20.0)
+    second = first + 6 * np.random.default_rng(1).normal(size=20)
+    twice = (np.repeat(first, 4)[None], np.repeat(second, 4)[None])
+    alone, paired = (
+        ceiling(*twice, units, np.random.default_rng(0))[1] for units in (np.arange(80), np.repeat(np.arange(20), 4))
+    )
+    # four copies of each say no more than one: taken one by one the error halves
+    assert alone.hi - alone.lo < 0.7 * (paired.hi - paired.lo)
+
+
 def test_the_difference_to_the_baseline_is_paired():
     runs, effects = world(noise=2.0)
     scores = {"base": effects, "copy": effects + 0.0, "half": effects * (np.arange(ITEMS) < 8)}
     rows = {row["method"]: row for row in _rows(runs, scores, "base")}
     assert rows["base"]["difference"] is None
+    # the truth beats all 1000 random pairings, and no p can be smaller
+    assert rows["base"]["p_value"] == rows["base"]["smallest_p"] == 1 / 1001
     # the same score twice differs by nothing, draw by draw, however wide both intervals are
     assert rows["copy"]["difference"] == rows["copy"]["difference_lo"] == rows["copy"]["difference_hi"] == 0.0
     assert rows["half"]["difference_hi"] < 0

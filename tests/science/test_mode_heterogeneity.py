@@ -167,6 +167,45 @@ def test_triggers_of_a_mode_persist_in_the_others_beyond_their_families():
     assert 0.05 < row["share_common_draws"] < 1
 
 
+def kinds(runs: list[ModeRuns], num: int) -> list[ModeRuns]:
+    """The same runs, the moment of each mode seen in so many layers."""
+    made_of = []
+    for one in runs:
+        event = one.events.row(0, named=True)
+        rows = [{**event, "band": f"layers_{k}_{k}", "consensus_event_id": f"{one.mode}{k}"} for k in range(num)]
+        made_of.append(ModeRuns(**{**vars(one), "events": pl.DataFrame(rows)}))
+    return made_of
+
+
+def test_a_moment_that_is_seen_in_several_layers_says_no_more_of_an_item_than_in_one():
+    one, three = (trigger_modes(kinds(made.modes(1, PLANTED), num), SPEC) for num in (1, 3))
+    # attribution corrects for three events where it had one, and may find fewer items, never a showing twice
+    rows = [table.persistence.row(by_predicate=pl.col("mode") == "balanced", named=True) for table in (one, three)]
+    assert rows[1]["num_triggers"] > rows[1]["num_measured"]
+    found = [Found(f"layers_{k}_{k}.angle+", item, 0, ("balanced",), half)
+             for half in halves_of(made.modes(1)) for item in EVERYWHERE for k in range(3)]  # fmt: skip
+    runs = kinds(made.modes(1, PLANTED), 3)
+    once, thrice = (judged([each for each in found if each.signature in names], runs, SPEC).persistence
+                    for names in (("layers_0_0.angle+",), {each.signature for each in found}))  # fmt: skip
+    same = [name for name in PERSISTENCE_SCHEMA if name != "num_triggers"]
+    assert once.select(same).equals(thrice.select(same))
+    row = once.row(by_predicate=pl.col("mode") == "balanced", named=True)
+    assert (row["num_measured"], json.loads(row["measured_in"])) == (3, ["proportional", "tempered"])
+
+
+def test_the_family_is_not_cleared_of_what_only_the_measuring_seeds_called_a_trigger(monkeypatch):
+    runs = made.modes(0)
+    first, second = halves_of(runs)
+    found = [Found(SIGNATURE, "cyclic_groups-0", 0, ("balanced",), first),
+             Found(SIGNATURE, "cyclic_groups-7", 0, ("balanced",), second)]  # fmt: skip
+    left: dict[str, list[str]] = {}
+    plain = Windows.counted
+    monkeypatch.setattr(Windows, "counted", lambda self, one, names: left.update({one.item_id: names})
+                        or plain(self, one, names))  # fmt: skip
+    judged(found, runs, SPEC)
+    assert left == {"cyclic_groups-0": ["cyclic_groups-0"], "cyclic_groups-7": ["cyclic_groups-7"]}
+
+
 def test_without_triggers_and_without_other_modes_the_tables_say_so():
     empty = trigger_modes(made.modes(3, without=made.PRESETS), SPEC)
     assert empty.items.is_empty() and dict(empty.items.schema) == SCHEMA

@@ -122,12 +122,15 @@ def test_rows_of_all_runs_are_those_of_the_tables_and_tell_what_was_drawn() -> N
     steps = found.summaries.filter(pl.col("matched") == "steps")
     assert steps["step"].unique().to_list() == [40]
     assert dict(steps.select("arm", "num_tokens").unique().iter_rows())["cyclic_groups"] == 960
-    # three items in turn, two a step: one step has seen two of them
+    # a fourth item that is drawn from step 20 on only has not been seen where long items are matched, at step 5
+    late = (pl.col("arm") == "cyclic_groups") & (pl.col("step") >= 20)
+    fourth = trace.with_columns(item_id=pl.when(late).then(pl.lit("cyclic_groups-3")).otherwise("item_id"))
+    long = {item: 1000 if item.startswith("cyclic") else 1 for item in (*lengths, "cyclic_groups-3")}
     early = probe_tables(
-        PROBE_HARNESS, geometry=geometry_, dynamics=dynamics, manifest=manifest, trace=trace,
-        lengths={item: 1000 if item.startswith("cyclic") else 1 for item in lengths},
-    ).summaries.filter((pl.col("arm") == "cyclic_groups") & (pl.col("matched") == "tokens"))  # fmt: skip
-    assert early.select("step", "num_items").unique().rows() == [(5, 3)]
+        PROBE_HARNESS, geometry=geometry_, dynamics=dynamics, manifest=manifest, trace=fourth, lengths=long
+    ).summaries.filter(pl.col("arm") == "cyclic_groups")
+    seen = early.select("matched", "step", "num_items").unique().sort("step").rows()
+    assert seen == [("tokens", 5, 3), ("steps", 40, 4)]
     own = tokens.filter(pl.col("arm") == "cyclic_groups")
     assert own.select("family_id", "share_own_family", "num_items").unique().rows() == [("cyclic_groups", 1.0, 3)]
     assert tokens.filter(pl.col("arm") == "mixture-1")["share_own_family"].null_count() == 2

@@ -181,20 +181,20 @@ def test_runs_without_a_parent_or_with_other_captures_are_refused():
         signed_change(arm(steps=parents.steps + 1), parents, members=(0,), window=np.array([5]), polarity=1)
 
 
-def planted_arm() -> ArmSeries:
+def planted_arm(size: float = 9.0) -> ArmSeries:
     """Four seeds that all move up by 9 at the second capture after the first planted step, seed 3 one later."""
     series = arm()
     at = [int(np.searchsorted(series.steps, FIRST + 4))] * 3
     for seed, place in enumerate([*at, at[0] + 1]):
-        series.increments[seed, 2, place] += 9.0
+        series.increments[seed, 2, place] += size
     return series
 
 
-def event_of_plant():
+def event_of_plant(size: float = 9.0):
     plant = dataclasses.replace(PLANT, band=0, metric_group="angle")
     draws = np.random.default_rng(0)
     spec = ConsensusSpec(draws_per_cell=5)
-    return planted_event(planted_arm(), (FIRST, LAST + 1), plant, spec, arm="planted", analysis_id="x", draws=draws)
+    return planted_event(planted_arm(size), (FIRST, LAST + 1), plant, spec, arm="planted", analysis_id="x", draws=draws)
 
 
 def test_the_planted_event_lies_in_the_registered_cell_where_every_seed_moved_most():
@@ -204,6 +204,12 @@ def test_the_planted_event_lies_in_the_registered_cell_where_every_seed_moved_mo
     steps = {seed: own["step"] for seed, own in json.loads(event.row["constituents"]).items()}
     assert steps == {"0": 104, "1": 104, "2": 104, "3": 106}
     assert (event.row["median_step"], event.row["onset_step"]) == (104.0, 100.0)
+
+
+def test_a_planted_event_downwards_lies_where_every_seed_fell_most():
+    event = event_of_plant(-9.0)
+    steps = {seed: own["step"] for seed, own in json.loads(event.row["constituents"]).items()}
+    assert event.polarity == -1 and steps == {"0": 104, "1": 104, "2": 104, "3": 106}
 
 
 def test_planted_items_have_the_largest_lifts_and_exposure_counts_draws():

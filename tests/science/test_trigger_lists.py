@@ -6,6 +6,8 @@ import polars as pl
 import pytest
 from mode_runs import modes
 
+from squiggle_assets.science import trigger_lists
+from squiggle_assets.science.mode_halves import restricted
 from squiggle_assets.science.trigger_lists import ArmTriggers, half_lists, ranked_list, trigger_overlaps
 from squiggle_assets.science.trigger_overlap import SCHEMA
 from squiggle_assets.science.triggers import attribute
@@ -72,11 +74,27 @@ def test_halves_are_made_of_their_own_seeds_only():
     # triggers that are shown in the windows of the even seeds only are no triggers of the odd ones
     plain = arms(None)[0]
     mixed = pl.concat([one.traces.filter(pl.col("seed") % 2 == 0), plain.traces.filter(pl.col("seed") % 2 == 1)])
-    first, second = half_lists(ArmTriggers(**{**vars(one), "traces": mixed}), SPEC)
+    first, second = half_lists(ArmTriggers(**{**vars(one), "traces": mixed}), range(8), SPEC)
     assert set(first) == set(ITEMS) and not set(second) & set(ITEMS)
     few = one.traces.filter(pl.col("seed") < 2)
     events = one.events
-    assert half_lists(ArmTriggers(**{**vars(one), "traces": few, "events": events}), SPEC) == ((), ())
+    assert half_lists(ArmTriggers(**{**vars(one), "traces": few, "events": events}), range(2), SPEC) == ((), ())
+
+
+def test_a_seed_lies_in_the_same_half_in_every_arm_also_after_one_was_stopped(monkeypatch):
+    taken: dict[str, list[set[int]]] = {}
+
+    def seen(consensus, traces, policy, spec):
+        taken.setdefault(policy.template.name, []).append(set(traces["seed"]))
+        return attribute(consensus, traces, policy, spec)
+
+    first, second = arms(PUT)
+    monkeypatch.setattr(trigger_lists, "attribute", seen)
+    left = restricted(second.events.row(0, named=True), range(1, 8))
+    stopped = {"traces": second.traces.filter(pl.col("seed") > 0), "events": pl.DataFrame([left])}
+    trigger_overlaps([first, ArmTriggers(**{**vars(second), **stopped})], SPEC)
+    assert taken["balanced_baseline"] == [{0, 2, 4, 6}, {1, 3, 5, 7}]
+    assert taken["iid_baseline"] == [{2, 4, 6}, {1, 3, 5, 7}]
 
 
 def test_arms_of_one_name_are_refused():

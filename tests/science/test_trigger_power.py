@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
+import polars as pl
 import pytest
 
 from squiggle_assets.schemas.triggers import MinimumLift
+from squiggle_assets.science import trigger_simulation
 from squiggle_assets.science.calibration_spec import CalibrationSpec
 from squiggle_assets.science.rng import generator
 from squiggle_assets.science.stats import pooled_binomial_tail
@@ -67,6 +71,13 @@ def test_nothing_is_found_where_nothing_was_put():
     assert all(one.num_true == 0 for one in found)
     # at most one arm in ten errs on average
     assert sum(one.num_false > 0 for one in found) <= 3
+
+
+def test_what_is_called_without_triggers_is_false(monkeypatch):
+    called = pl.DataFrame({"consensus_event_id": ["e"] * 3, "item_id": list("abc"), "is_trigger": [True, True, False]})
+    monkeypatch.setattr(trigger_simulation, "attribute", lambda *rest: SimpleNamespace(items=called))
+    found = simulated_triggers(SMALL, 0)
+    assert found == (0, 0, 2) and found.false_share == 1.0
 
 
 def test_recall_grows_with_the_effect():
