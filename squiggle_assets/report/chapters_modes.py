@@ -57,17 +57,19 @@ def modes_chapters(trigger_modes: Frame, trigger_persistence: Frame) -> list[Sec
 
 def _persistence(modes: pl.DataFrame) -> Table:
     columns = (
-        *("found under", "triggers", "measured under", "lift", "lift of families"),
-        *("p binomial", "p seeds", "p", "least p", "n", "same draws"),
+        *("found under", "triggers", "modes to measure", "least in", "items", "lift", "lift of families"),
+        *("p binomial", "p seeds", "least p", "n", "same draws"),
     )
     rows = [
         (
             row["mode"],
             number(row["num_triggers"]),
+            listed(json.loads(row["measured_in"])) or MISSING,
             str(row["against"] or MISSING),
+            number(row["num_measured"]),
             mean(row["lift"]),
             mean(row["family_lift"]),
-            *(share(row[name]) for name in ("p_binomial", "p_seeds", "p_value", "smallest_p")),
+            *(share(row[name]) for name in ("p_binomial", "p_seeds", "smallest_p")),
             number(row["n_seeds"]),
             MISSING if row["share_common_draws"] is None else percent(row["share_common_draws"]),
         )
@@ -76,10 +78,11 @@ def _persistence(modes: pl.DataFrame) -> Table:
     return Table(
         columns=columns,
         rows=rows,
-        numeric=frozenset(columns) - {"found under", "measured under"},
-        caption="measured under: of the other modes the one in which the triggers do least. lift of families: of the "
-        "other items of the triggers' families, the control. p: the larger of both; least p: what the most extreme "
-        "data would get. same draws: share of steps at which another mode drew the same item anyway. n: seeds.",
+        numeric=frozenset(columns) - {"found under", "modes to measure", "least in"},
+        caption="modes to measure: other modes that have such an event and could show the triggers; least in: the one "
+        "of them in which they do least, on which the rest of the row is; items: counted there. lift of families: of "
+        "the other items of the triggers' families, the control. p of a claim: the larger of both; least p: what the "
+        "most extreme data would get. same draws: share of the draws that another mode made too. n: seeds.",
     )
 
 

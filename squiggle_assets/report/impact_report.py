@@ -92,7 +92,8 @@ def _found(study: Study, claims: pl.DataFrame, state: Mapping[str, Any]) -> Sect
     blocks += [
         Text(
             text="Against the random core, which is another draw from the same families and every claim's control: "
-            "only a difference to it is about these items, and not about starting from a few items at all."
+            "only a difference to it is about these items, and not about starting from a few items at all. It is one "
+            "draw of items, the same for all seeds: of other draws nothing is said."
         ),
         sections.each_finding(study, main),
     ]

@@ -120,12 +120,13 @@ def trigger_persistence() -> pl.DataFrame:
     known = {"lift": 3.0, "family_lift": 1.1, "p_binomial": 0.001, "p_seeds": 0.0625, "p_value": 0.0625}
     known |= {"smallest_p": 0.0625, "by_seed_json": "{}", "family_by_seed_json": "{}", "n_seeds": 4}
     rows = [
-        {"mode": "balanced", "status": "measured", "against": "tempered", "num_triggers": 3, **known},
+        {"mode": "balanced", "status": "measured", "against": "tempered", "num_triggers": 3, **known}
+        | {"measured_in": '["tempered"]', "num_measured": 2},
         {"mode": "proportional", "status": "no triggers", "num_triggers": 0, "n_seeds": 0},
         {"mode": "tempered", "status": "no other mode", "num_triggers": 2, "n_seeds": 0},
     ]
-    common = {"share_common_draws": 0.125}
-    return frame(TriggerPersistence, [model_row(TriggerPersistence, **STUDY, **common, **row) for row in rows])
+    common = {"share_common_draws": 0.125, "measured_in": "[]"}
+    return frame(TriggerPersistence, [model_row(TriggerPersistence, **STUDY, **{**common, **row}) for row in rows])
 
 
 def trigger_modes() -> pl.DataFrame:
@@ -148,7 +149,8 @@ def trigger_modes() -> pl.DataFrame:
 def test_persistence_is_told_with_its_control_and_why_a_mode_was_not_measured(words_only: None) -> None:
     said = words(modes_chapters(trigger_modes(), trigger_persistence()))
     row = cells(said, "balanced | 3")
-    assert row[2:] == ["tempered", "3.00", "1.10", "0.001", "0.062", "0.062", "0.062", "4", "12 %"]
+    assert row[2:] == ["tempered", "tempered", "2", "3.00", "1.10", "0.001", "0.062", "0.062", "4", "12 %"]
+    assert cells(said, "tempered | 2")[2:6] == ["–", "–", "–", "–"]
     assert "- proportional: no half of the seeds found a trigger" in said
     assert "- tempered: no other mode has such an event" in said
 
