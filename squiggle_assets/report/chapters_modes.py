@@ -57,7 +57,7 @@ def modes_chapters(trigger_modes: Frame, trigger_persistence: Frame) -> list[Sec
 
 def _persistence(modes: pl.DataFrame) -> Table:
     columns = (
-        *("found under", "triggers", "modes to measure", "least in", "items", "lift", "lift of families"),
+        *("found under", "triggers", "others", "least in", "items", "lift", "families"),
         *("p binomial", "p seeds", "least p", "n", "same draws"),
     )
     rows = [
@@ -78,9 +78,9 @@ def _persistence(modes: pl.DataFrame) -> Table:
     return Table(
         columns=columns,
         rows=rows,
-        numeric=frozenset(columns) - {"found under", "modes to measure", "least in"},
-        caption="modes to measure: other modes that have such an event and could show the triggers; least in: the one "
-        "of them in which they do least, on which the rest of the row is; items: counted there. lift of families: of "
+        numeric=frozenset(columns) - {"found under", "others", "least in"},
+        caption="others: modes that have such an event and could show the triggers; least in: the one "
+        "of them in which they do least, on which the rest of the row is; items: counted there. families: lift of "
         "the other items of the triggers' families, the control. p of a claim: the larger of both; least p: what the "
         "most extreme data would get. same draws: share of the draws that another mode made too. n: seeds.",
     )
