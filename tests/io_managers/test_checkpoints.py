@@ -188,13 +188,14 @@ def test_checkpoints_of_a_missing_folder_are_none(tmp_path, origin):
 def test_a_longer_run_starts_with_the_shorter_ones_checkpoint_and_captures_up_to_there(store, run, make_origin):
     for step in (0, 2, 4):
         run.captures.put(step, {"x": torch.full((2,), float(step))})
-    run.checkpoints.save(checkpoint(3), keep=True)
+    run.checkpoints.save(checkpoint(2), keep=True)
     run.finish({})
     RunFolder.discard(store, "abc123")
     longer = RunFolder(store, "def456", make_origin(), past=Past("abc123", LADDER))
     assert longer.checkpoints.latest() is None
-    assert longer.checkpoints.inherited().step == 3
-    longer.take_captures("abc123", up_to=3)
+    assert longer.checkpoints.inherited().step == 2
+    # the capture at the checkpoint's own step is taken over, too: it stands before the next update
+    longer.take_captures("abc123", up_to=2)
     longer.captures.put(4, {"x": torch.full((2,), 40.0)})
     ref = longer.finish({})
     handle = store.open_handle(store.point("study/captures", "ramp", 2, ref, make_origin(asset="study/captures")))

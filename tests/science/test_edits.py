@@ -68,7 +68,7 @@ def test_quantile_bins_by_hand():
 
 
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=30), st.integers(1, 10))
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 def test_quantile_bins_follow_the_average_rank(values, num_bins):
     ranks = rankdata(values, method="average") - 0.5
     expected = np.floor(num_bins * ranks / len(values) + 1e-12)
@@ -157,6 +157,11 @@ def test_a_placebo_edits_as_many_draws_of_other_items_in_the_same_family_mix():
         assert all("same family" in why and "inside" in why for why in edits["reason"])
     assert not first.equals(second)
     assert first.equals(edits_of(RUN, wanted("placebo")))
+
+
+def test_seeds_have_placebo_places_of_their_own_even_where_they_drew_the_same():
+    first, second = (edits_of(replace(RUN, seed=seed), wanted("placebo")) for seed in (1, 2))
+    assert places(first) != places(second)
 
 
 def test_a_placebo_without_room_in_the_window_goes_to_the_steps_before_it_and_says_so():

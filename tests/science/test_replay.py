@@ -179,6 +179,10 @@ def test_a_replay_with_another_origin_is_refused(field):
     refuse_other_origin(spec, {**spec, "curriculum_id": "e" * 16})
     with pytest.raises(ValueError, match=f"another {field} than its parent"):
         refuse_other_origin(spec, {**spec, field: "other"})
+    lacking = {name: value for name, value in spec.items() if name != field}
+    for parent, replay in ((spec, lacking), (lacking, spec)):
+        with pytest.raises(ValueError, match=f"another {field} than its parent"):
+            refuse_other_origin(parent, replay)
 
 
 @pytest.mark.parametrize(

@@ -128,6 +128,22 @@ def test_one_seed_alone_makes_no_trigger():
     assert not row["is_trigger"]
 
 
+def test_however_often_a_single_seed_shows_an_item_it_is_no_trigger():
+    policy, lags = wide(), (5,)
+    trace = traces(policy, 8)
+    shown = attribute(events(PEAKS), trace, policy, TriggerSpec(lags=lags)).items["item_id"]
+    # an item that no window holds, and of these one that seed 3 was shown least
+    draws = trace.group_by("item_id").agg((pl.col("seed") == 3).sum().alias("num")).sort("num", "item_id")
+    item = draws.filter(~pl.col("item_id").is_in(shown.to_list()))["item_id"][0]
+    often = put(trace, item, [(3, PEAKS[3] - 1 - k) for k in range(8)])
+    for least in (1, 2):
+        spec = TriggerSpec(lags=lags, min_seeds=least)
+        row = attribute(events(PEAKS), often, policy, spec).items.row(
+            by_predicate=pl.col("item_id") == item, named=True
+        )
+        assert (row["n_seeds"], row["is_trigger"]) == (1, least == 1) and row["q_value"] < 0.1
+
+
 def test_a_design_that_cannot_find_anything_says_so():
     # one seed and 200 draws of 2,000 items: hardly one is shown twice, so p >= (4 / 200)^2 over some 190 items × 3 lags
     policy = preset("iid_baseline", {"cyclic_groups": 1000, "inequalities": 1000}, batch_size=1)
