@@ -10,7 +10,15 @@ import polars as pl
 import pytest
 
 from squiggle_assets.science.curriculum import parse_template
-from squiggle_assets.science.mode_halves import Found, ModeRuns, Windows, common_share, halves_of, restricted
+from squiggle_assets.science.mode_halves import (
+    Found,
+    ModeRuns,
+    Windows,
+    common_share,
+    found_triggers,
+    halves_of,
+    restricted,
+)
 from squiggle_assets.science.mode_heterogeneity import (
     OPEN,
     ROBUST,
@@ -52,6 +60,30 @@ def test_classes_follow_the_stated_rules():
     assert class_of([none, lift(0, 3.0, 1.0)], 1.0, 0.01) == OPEN
     # one mode only: nothing to compare
     assert class_of([strong], 0.001, float("nan")) == OPEN
+
+
+def test_a_lift_in_some_mode_is_corrected_for_the_number_of_modes():
+    # .03 in the better of two modes is .06
+    assert class_of([lift(4, 1.0, 0.03), lift(0, 4.0, 1.0)], 1.0, 0.01) == OPEN
+    assert class_of([lift(4, 1.0, 0.02), lift(0, 4.0, 1.0)], 1.0, 0.01) == SENSITIVE
+
+
+def test_a_half_finds_what_its_own_seeds_show_and_nothing_else():
+    with_triggers, without = made.modes(5, PLANTED, lift=20.0), made.modes(5)
+    mixed = []
+    for one, plain in zip(with_triggers, without, strict=True):
+        even, odd = one.traces.filter(pl.col("seed") % 2 == 0), plain.traces.filter(pl.col("seed") % 2 == 1)
+        mixed.append(ModeRuns(**{**vars(one), "traces": pl.concat([even, odd])}))
+    found = [one for one in found_triggers(mixed, halves_of(mixed), SPEC) if one.item_id in EVERYWHERE]
+    assert len(found) >= 3 and {one.half.finds for one in found} == {(0, 2, 4, 6)}
+
+
+def test_of_the_other_modes_the_one_that_shows_least_speaks_for_all():
+    planted = {"balanced": EVERYWHERE, "tempered": EVERYWHERE}
+    table = trigger_modes(made.modes(1, planted, lift=20.0), SPEC).persistence
+    row = table.row(by_predicate=pl.col("mode") == "balanced", named=True)
+    assert json.loads(row["measured_in"]) == ["proportional", "tempered"]
+    assert row["against"] == "proportional" and row["p_value"] > 0.05
 
 
 def test_counts_of_the_measuring_seeds_agree_with_going_through_the_trace():
