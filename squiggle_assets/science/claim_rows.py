@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from polars import selectors
 
 from squiggle_assets.science.canonical import canonical_json
@@ -41,9 +42,11 @@ def claim_rows(
 ) -> pl.DataFrame:
     """The claims table of a study, in the order of its families.
 
-    q is Benjamini-Hochberg within each family. stopped: arm -> seeds of its runs that a controller stopped; a claim
-    over such an arm names them in method and evidence. preregistered: whether every arm has exactly the seeds named
-    beforehand (claims.is_preregistered). scale: embedded model, or which real model and data.
+    q is Benjamini-Hochberg within each family; positive controls (claims about a planted arm) are corrected with the
+    whole family, and all others without them: what is known to be there must not make the rest easier. stopped: arm ->
+    seeds of its runs that a controller stopped; a claim over such an arm names them in method and evidence.
+    preregistered: whether every arm has exactly the seeds named beforehand (claims.is_preregistered). scale: embedded
+    model, or which real model and data.
     """
     rows = [row for family in families for row in _judged(study, family, stopped, preregistered)]
     shared = {"scale": scale, "preregistered": preregistered, "analysis_id": analysis_id}
@@ -52,20 +55,34 @@ def claim_rows(
     return filled.select(pl.lit(study.name).alias("study"), pl.all())
 
 
+def _is_planted(study: Study, claim: Claim) -> bool:
+    """Whether a claim is a positive control: about an arm with a planted effect alone."""
+    about = [arm.role for arm in study.arms if arm.name == claim.row["arm"]]
+    return about == ["planted"] and claim.row["contrast"] is None
+
+
+def _corrected(p: NDArray[np.float64], planted: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Q of each claim, and the number of tests it was corrected for."""
+    q, sizes = benjamini_hochberg(p), np.full(len(p), len(p))
+    if not planted.all():
+        q[~planted], sizes[~planted] = benjamini_hochberg(p[~planted]), (~planted).sum()
+    return q, sizes
+
+
 def _judged(
     study: Study, family: Sequence[Claim], stopped: Mapping[str, tuple[int, ...]], preregistered: bool
 ) -> list[dict[str, Any]]:
     """Rows of one family: q over its claims, then the verdict of each."""
     p_values = np.array([claim.p_value for claim in family])
     # A claim that could not be tested stays a member of its family: what went wrong must not make the others easier.
-    q = np.where(np.isnan(p_values), np.nan, benjamini_hochberg(np.nan_to_num(p_values, nan=1.0)))
+    q, sizes = _corrected(np.nan_to_num(p_values, nan=1.0), np.array([_is_planted(study, claim) for claim in family]))
     rows = []
-    for claim, level in zip(family, q, strict=True):
+    for claim, level, size in zip(family, np.where(np.isnan(p_values), np.nan, q), sizes, strict=True):
         left_out = {name: stopped[name] for name in claim.arms if name in stopped}
         control = claim.control
         found = verdict_of(
             Evidence(
-                smallest_p=smallest_corrected_p(claim.smallest_p, len(family)),
+                smallest_p=smallest_corrected_p(claim.smallest_p, int(size)),
                 q_value=float(level),
                 interval=claim.interval,
                 n_seeds=min([claim.row["n_seeds"], *([] if control is None else [control.num_pairs])]),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from math import inf
 from typing import Literal
 
 from squiggle_assets.science.waves import FollowUp, TriggerSpec
@@ -294,7 +295,7 @@ class Study:
         kept = (
             each
             for each in self.followups
-            if (each.condition != "placebo" or each.draw < profile.num_placebo_draws)
+            if each.draw < (profile.num_placebo_draws if each.condition == "placebo" or each.core == "random" else inf)
             and (each.core is None or each.weight in tried)
             and each.part in edited
         )
@@ -340,7 +341,7 @@ class Profile:
     """Every checkpoint of a run stays in the store, so that replays of the run go on from the last one before their
     first edit. Costs three times the adapter's size each."""
     num_placebo_draws: int = 5
-    """How many of a study's placebo follow-ups (random edits of the same size) are made."""
+    """How many of a study's placebo follow-ups (random edits of the same size, random cores) are made."""
     num_weights: int = 3
     """How many of a study's weights on a core of items are tried, in the study's order."""
     num_bundle_parts: int = 3

@@ -65,7 +65,7 @@ class FollowUp:
     parent: str
     condition: Condition
     draw: int = 0
-    """Which of several random edits (placebo)."""
+    """Which of several random edits (placebo) or random cores."""
     core: Core | None = None
     """Confirmation only: the curriculum starts from this core instead of being the parent's; condition is 'exact'."""
     weight: int = 0
@@ -77,15 +77,18 @@ class FollowUp:
         """Refuse a core without a weight, a weight without a core, and edits of what starts from a core."""
         if (self.core is None) != (self.weight == 0) or self.weight < 0:
             raise ValueError(f"a core comes with a weight from 1 on, got core {self.core!r} and weight {self.weight}")
-        if self.core is not None and (self.condition != "exact" or self.draw):
-            raise ValueError(f"runs that start from a core are no replays, got {self.condition!r}, draw {self.draw}")
+        if self.core is not None and (self.condition != "exact" or (self.draw and self.core != "random")):
+            raise ValueError(
+                "runs that start from a core are no replays, and only random cores have draws, got "
+                f"{self.condition!r}, draw {self.draw} of core {self.core!r}"
+            )
         if self.part < 1 or (self.part > 1 and (self.condition in CONTROLS or self.core is not None)):
             raise ValueError(f"a part of the triggers is for edits that are no control, got {self!r}")
 
     @property
     def name(self) -> str:
-        """<parent>.<condition>, with -<draw> from the second draw on, -1of<part>, or <parent>.<core>-w<weight>."""
-        if self.core is not None:
-            return f"{self.parent}.{self.core}-w{self.weight}"
+        """<parent>.<condition>-1of<part> or <parent>.<core>-w<weight>, with -<draw> from the second draw on."""
         draw, part = (f"-{self.draw + 1}" if self.draw else ""), (f"-1of{self.part}" if self.part > 1 else "")
+        if self.core is not None:
+            return f"{self.parent}.{self.core}-w{self.weight}{draw}"
         return f"{self.parent}.{self.condition}{draw}{part}"
