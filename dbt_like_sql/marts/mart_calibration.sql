@@ -1,7 +1,7 @@
 -- Every check of the platform where the truth is known: the figure, what it had to be, and whether it held.
 -- grain: study, kind, what. Ordered by study, then failed, held, not judged. not judged: nothing is asked of the
 -- figure, or nothing could be tested (method says which). value, bound and interval are in unit. verdict is that of
--- the claim that a check rests on (planted effect, placebo, score of the lifts), null for all others. All figures made
+-- the claim that a check rests on (planted effect, placebo, score of the triggers), null for all others. All figures made
 -- in Python.
 with checks as (
     select
@@ -19,7 +19,7 @@ with checks as (
         dependent,
         case
             when "check" in ('planted_effect', 'placebo') then what
-            when "check" = 'lds' and ends_with(what, ': lift') then concat('lds:', split_part(what, ': ', 1))
+            when "check" = 'lds' and ends_with(what, ': triggers') then concat('lds:', split_part(what, ': ', 1))
         end as claim,
         method
     from calibration

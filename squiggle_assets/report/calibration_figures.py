@@ -12,7 +12,7 @@ from squiggle_assets.report.document import Figure
 from squiggle_assets.report.images import png
 from squiggle_assets.report.style import GREY, INK, LABEL, PALE, PALETTE, SMALL, canvas, legend, note_empty
 from squiggle_assets.report.text import mean, number
-from squiggle_assets.science.calibration import LIFT
+from squiggle_assets.science.calibration import TRIGGERS
 from squiggle_assets.science.calibration_spec import CalibrationSpec
 
 
@@ -77,7 +77,7 @@ def scores(table: pl.DataFrame) -> Figure:
     figure, (axis,) = canvas(1, 1, height=0.7 + 0.28 * len(rows))
     axis.axvline(0, color=GREY, linewidth=0.8, linestyle=(0, (3, 3)), zorder=0)
     for i, row in enumerate(rows):
-        height, tint = len(rows) - 1 - i, PALETTE[0] if row["method"] == LIFT else GREY
+        height, tint = len(rows) - 1 - i, PALETTE[0] if row["method"] == TRIGGERS else GREY
         if row["ci_lo"] is not None and row["ci_hi"] is not None:
             axis.plot([row["ci_lo"], row["ci_hi"]], [height, height], color=tint, linewidth=2.2, alpha=0.55)
         axis.plot(row["lds"], height, "o", color=tint, markersize=6, zorder=5)

@@ -120,7 +120,8 @@ class Lds(Table):
     place: str = column("event whose items are scored: cell, polarity and steps")
     share: float = column("share of the items in a subset", gt=0, lt=1)
     method: str = column(
-        "lift, exposure, frequency, loss; planted: 1 for planted items, the truth; random: mean over random vectors"
+        "triggers, lift, exposure, frequency, loss; planted: 1 for planted items, the truth; random: mean over random "
+        "vectors"
     )
     num_subsets: int = column("subset runs", ge=0)
     num_items: int = column("items that could be left out", ge=1)

@@ -19,9 +19,10 @@ from squiggle_assets.science.controls import LOUD
 from squiggle_assets.science.planted import Control
 from squiggle_assets.science.stats import Interval, clopper_pearson, smallest_effect
 
-LIFT, EXPOSURE, FREQUENCY, LOSS = "lift", "exposure", "frequency", "loss"
-"""Attribution scores: shrunken log lift of the event's windows, draws in all runs, the sources' frequency score, loss
-of the base model."""
+TRIGGERS, LIFT, EXPOSURE, FREQUENCY, LOSS = "triggers", "lift", "exposure", "frequency", "loss"
+"""Attribution scores: shrunken log lift of the event's triggers and 0 for all other items, which is what attribution
+answers and what is claimed; the lift of every item; draws in all runs; the sources' frequency score; loss of the base
+model."""
 TRUTH = "planted"
 """The score that knows which items were planted: no rule of attribution, but the best that one could do."""
 AT_MOST, AT_LEAST = "at most", "at least"
@@ -173,7 +174,7 @@ def lds_check_rows(table: pl.DataFrame, claims: pl.DataFrame, spec: CalibrationS
     rows = []
     asked = "" if enough_subsets(table, spec) else f"; fewer than the {spec.min_subsets} runs that were asked for"
     for row in table.iter_rows(named=True):
-        judged = claims.filter(pl.col("claim") == f"lds:{row['arm']}") if row["method"] == LIFT else claims.clear()
+        judged = claims.filter(pl.col("claim") == f"lds:{row['arm']}") if row["method"] == TRIGGERS else claims.clear()
         tested = row["status"] == lds.TESTED and judged.height == 1
         rows.append(
             _row(
@@ -222,7 +223,7 @@ def lds_claim(table: pl.DataFrame, arm: str, num_seeds: int, subset_arms: Sequen
     where that is about 0, no score can be supported against this control.
     """
     truth = {row["method"]: row["difference"] for row in table.iter_rows(named=True)}.get(TRUTH)
-    row = table.filter(pl.col("method") == LIFT).row(0, named=True)
+    row = table.filter(pl.col("method") == TRIGGERS).row(0, named=True)
     known = {
         name: float("nan") if row[name] is None else row[name]
         for name, kind in lds.SCHEMA.items()
@@ -233,7 +234,8 @@ def lds_claim(table: pl.DataFrame, arm: str, num_seeds: int, subset_arms: Sequen
             "claim": f"lds:{arm}",
             "arm": arm,
             "contrast": None,
-            "hypothesis": f"Lifts of items say what runs of arm {arm} on half of the items do at the planted steps.",
+            "hypothesis": f"Triggers and their lifts say what runs of arm {arm} on half of the items do at the planted "
+            "steps.",
             "estimate": row["lds"],
             "unit": "mean Spearman correlation over subset runs",
             "n_seeds": num_seeds,

@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from squiggle_assets.science.calibration import EXPOSURE, FREQUENCY, LIFT, LOSS, TRUTH
+from squiggle_assets.science.calibration import EXPOSURE, FREQUENCY, LIFT, LOSS, TRIGGERS, TRUTH
 from squiggle_assets.science.canonical import canonical_json
 from squiggle_assets.science.cells import ArmSeries, Cell
 from squiggle_assets.science.envelope import standardise
@@ -88,9 +88,10 @@ def item_scores(
 ) -> dict[str, F64]:
     """Score -> [1, N] of every item for the event; only traces of the parent's runs are read, no outcome of a subset.
 
-    lift: attribution's shrunken log lift, 0 for an item that no window holds. frequency: the sources' score, 0 for the
-    same. exposure: draws in all runs. loss: of the base model, by item_id. planted: 1 for planted items, which no rule
-    may read: what a score could reach here, and how far beyond exposure. ValueError names an item without a loss.
+    triggers: attribution's shrunken log lift of the items it calls triggers, 0 for all others. lift: the same of every
+    item that a window holds. frequency: the sources' score, 0 for an item that no window holds. exposure: draws in all
+    runs. loss: of the base model, by item_id. planted: 1 for planted items, which no rule may read: what a score could
+    reach here, and how far beyond exposure. ValueError names an item without a loss.
     """
     missing = [name for name in policy.items["item_id"] if not np.isfinite(losses.get(name, np.nan))]
     if missing:
@@ -101,7 +102,9 @@ def item_scores(
     def of(column: str) -> F64:
         return shown[column].fill_null(0.0).to_numpy().astype(np.float64)[None]
 
+    called = shown["is_trigger"].fill_null(False).to_numpy()
     return {
+        TRIGGERS: of("log_lift_shrunk") * called,
         LIFT: of("log_lift_shrunk"),
         EXPOSURE: exposures_of(traces, policy).totals().sum(axis=0).astype(np.float64)[None],
         FREQUENCY: of("score_freq"),
@@ -112,4 +115,4 @@ def item_scores(
 
 def no_scores(policy: Policy) -> dict[str, F64]:
     """Scores of nothing, by the names of item_scores: 0 for every item."""
-    return {name: np.zeros((1, len(policy.items))) for name in (LIFT, EXPOSURE, FREQUENCY, LOSS, TRUTH)}
+    return {name: np.zeros((1, len(policy.items))) for name in (TRIGGERS, LIFT, EXPOSURE, FREQUENCY, LOSS, TRUTH)}

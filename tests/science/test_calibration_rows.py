@@ -193,8 +193,8 @@ def subset_runs(num_seeds: int = 12, noise: float = 0.2) -> list[SubsetRun]:
 def scores() -> dict[str, np.ndarray]:
     lift = np.zeros((1, 20))
     lift[0, -2:] = 1.0
-    return {"lift": lift, "exposure": np.arange(20.0)[None] % 7, "frequency": lift + 0.0, "loss": -lift,
-            "planted": np.sign(lift)}  # fmt: skip
+    return {"triggers": lift, "lift": lift + 0.0, "exposure": np.arange(20.0)[None] % 7, "frequency": lift + 0.0,
+            "loss": -lift, "planted": np.sign(lift)}  # fmt: skip
 
 
 def lds_table(runs: list[SubsetRun]) -> pl.DataFrame:
@@ -219,7 +219,7 @@ def test_the_score_of_subsets_finds_the_planted_items_and_repeats_give_the_ceili
     table = lds_table(subset_runs())
     Lds.validate(table)
     rows = {row["method"]: row for row in table.iter_rows(named=True)}
-    assert set(rows) == {"lift", "exposure", "frequency", "loss", "planted", "random"}
+    assert set(rows) == {"triggers", "lift", "exposure", "frequency", "loss", "planted", "random"}
     assert rows["lift"]["lds"] > 0.7 and rows["loss"]["lds"] == pytest.approx(-rows["lift"]["lds"])
     # only runs of condition subset are scored, the repeats serve the ceiling
     assert rows["lift"]["num_subsets"] == 12 and rows["lift"]["num_repeats"] == 12
@@ -251,7 +251,7 @@ def test_a_run_without_an_outcome_is_in_no_score():
     assert set(table["num_subsets"]) == {11} and set(table["num_repeats"]) == {11}
     nothing = lds_table([run._replace(outcome=None) for run in runs])
     Lds.validate(nothing)
-    assert set(nothing["status"]) == {lds.TOO_FEW} and nothing["ceiling"].to_list() == [None] * 6
+    assert set(nothing["status"]) == {lds.TOO_FEW} and nothing["ceiling"].to_list() == [None] * 7
 
 
 @cache
@@ -285,8 +285,8 @@ def test_a_score_that_could_not_be_tested_is_an_underpowered_claim_and_no_check(
 def test_checks_of_the_score_take_their_verdict_from_the_claim():
     table = usual_table()
     rows = {row["what"]: row for row in lds_check_rows(table, judged(table), SPEC)}
-    assert rows["planted: lift"]["passed"] is True and rows["planted: exposure"]["passed"] is None
-    assert rows["planted: lift"]["value"] == table.filter(pl.col("method") == "lift")["lds"][0]
+    assert rows["planted: triggers"]["passed"] is True and rows["planted: exposure"]["passed"] is None
+    assert rows["planted: triggers"]["value"] == table.filter(pl.col("method") == "triggers")["lds"][0]
     assert rows["planted: ceiling"]["value"] == table["ceiling"][0]
 
 
@@ -304,7 +304,7 @@ def test_the_truth_says_how_far_beyond_exposure_a_score_can_be():
     assert evidence["truth_beyond_exposure"] == truth["difference"] > 0
     rows = {row["what"]: row for row in lds_check_rows(table, judged(table), SPEC)}
     assert f"{truth['difference']:.3g} [" in rows["planted: planted"]["method"]
-    assert rows["planted: planted"]["passed"] is None and "truth" not in rows["planted: lift"]["method"]
+    assert rows["planted: planted"]["passed"] is None and "truth" not in rows["planted: triggers"]["method"]
 
 
 @pytest.mark.parametrize(

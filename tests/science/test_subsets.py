@@ -224,6 +224,10 @@ def test_planted_items_have_the_largest_lifts_and_exposure_counts_draws():
     assert {name: own.shape for name, own in scores.items()} == dict.fromkeys(scores, (1, len(PLANTED.items)))
     # the last three items are planted
     assert set(np.argsort(-scores["lift"][0])[:3]) == set(range(len(PLANTED.items) - 3, len(PLANTED.items)))
+    # of the triggers alone: the planted ones with their lifts, and nothing for items that were shown by chance
+    assert np.flatnonzero(scores["triggers"][0]).tolist() == list(range(len(PLANTED.items) - 3, len(PLANTED.items)))
+    assert scores["triggers"][0, -3:].tolist() == scores["lift"][0, -3:].tolist()
+    assert np.count_nonzero(scores["lift"]) > 3
     assert scores["exposure"].sum() == 4 * 200 * 8
     assert scores["exposure"][0, -3:].sum() == 4 * 24
     assert scores["planted"][0].tolist() == [0.0] * (len(PLANTED.items) - 3) + [1.0] * 3
