@@ -263,8 +263,8 @@ def test_checks_that_failed_stand_first_and_none_is_lost(run):
 
 
 def test_a_check_that_rests_on_a_claim_has_its_verdict(run):
-    # The check of the planted arm and the claim bear one name, that of the triggers' score is made from the arm's. Other
-    # scores and simulated arms rest on no claim, and the claims of study t are none of s.
+    # The check of the planted arm and the claim bear one name, that of the triggers is made from the arm. Other scores
+    # and simulated arms rest on no claim, and the claims of study t are none of s.
     words = {"planted:planted": "supported", "planted:placebo": "not supported", "lds:planted": "underpowered"}
     claims = [{"study": "s", "claim": claim, "verdict": verdict} for claim, verdict in words.items()]
     checks = (
