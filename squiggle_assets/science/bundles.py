@@ -7,7 +7,9 @@ Ranking and testing on the same counts would find a bundle in noise. So the matc
 two halves (every other one, in ascending order). The top k of either half's ranking are counted in the windows of the
 other half, at the lag that the ranking half chose; the bundle of size k holds if in both directions the exact lower
 bound of its pooled lift is above 1. The level is shared over the sizes that are tried (Bonferroni), so that "some size
-holds" errs with at most 5 % in either direction. What is then handed on are the top k of the ranking over all seeds.
+holds" errs with at most 5 % in either direction. That level is unconditional: rows are made only for events with
+triggers over all seeds, and of those more may hold by chance. What is then handed on are the top k of the ranking over
+all seeds.
 """
 
 from __future__ import annotations

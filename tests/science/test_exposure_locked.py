@@ -46,6 +46,17 @@ def test_effect_agrees_with_going_through_the_draws():
         assert row["num_exposures"] == np.isfinite(values).sum()
 
 
+def test_a_series_that_stands_still_in_one_seed_counts_as_no_movement_there():
+    cell = next(c for c in SERIES.cells if c.band == 0 and c.group == "angle")
+    increments = SERIES.increments.copy()
+    increments[1, list(cell.members)] = 0.0
+    still = replace(SERIES, increments=increments)
+    assert not cell_z(still, cell)[1].any()
+    np.testing.assert_array_equal(cell_z(still, cell)[[0, 2, 3]], cell_z(SERIES, cell)[[0, 2, 3]])
+    found = table(still)
+    assert len(found) and found["z"].is_finite().all()
+
+
 @pytest.mark.parametrize("noise", ["white", "boundary_1"])
 @pytest.mark.parametrize("name", ["iid_baseline", "family_blocked"])
 def test_p_is_uniform_where_the_series_has_nothing_to_do_with_items(name, noise):
