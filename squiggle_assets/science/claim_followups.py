@@ -28,8 +28,8 @@ from squiggle_assets.science.waves import CONTROLS
 _UNIT = "envelopes"
 _SELECTED = "selected"
 _REGRESSION = (
-    "; on the seeds of the choice the exact replays repeat the very peak that was chosen, so that any edit looks a little "
-    "weaker: only the fresh seeds are free of that"
+    "; on the seeds of the choice the exact replays repeat the very peak that was chosen, so that any edit looks a "
+    "little weaker: only the fresh seeds are free of that"
 )
 
 
