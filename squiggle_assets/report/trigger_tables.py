@@ -157,7 +157,7 @@ def effects(table: pl.DataFrame, where: str) -> Table:
                 with_interval(row["delay_difference"], row["delay_ci_lo"], row["delay_ci_hi"]),
                 with_interval(row["magnitude_difference"], row["magnitude_ci_lo"], row["magnitude_ci_hi"]),
                 share(level),
-                number(row["n_seeds"]),
+                number(row["n_seeds"]) + (f" ({row['num_unedited']} unedited)" if row["num_unedited"] else ""),
                 row["label"],
             )
         )
@@ -168,7 +168,8 @@ def effects(table: pl.DataFrame, where: str) -> Table:
         notes=notes,
         numeric=frozenset({"q", "n"}),
         caption=f"Effects {where}, condition less control, paired by seed, 95 % intervals. present: share of seeds "
-        "with the event, condition / control. strength in envelopes. q over the family; of the best half (quarter, "
+        "with the event, condition / control. strength in envelopes. n: seeds with edits; unedited: seeds whose parent "
+        "drew no trigger in the window. q over the family; of the best half (quarter, "
         "...) of the triggers the largest p on the way down from all of them; for the placebo, which is in no family, "
         "p.",
     )

@@ -11,7 +11,6 @@ Null of both measures: the second run turned round a circle in time by whole cap
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -26,6 +25,7 @@ from squiggle_assets.science import rng
 from squiggle_assets.science.canonical import canonical_json, short_hash
 from squiggle_assets.science.invariance import matches
 from squiggle_assets.science.metrics import ORIENTATION
+from squiggle_assets.science.run_settings import settings_of
 from squiggle_assets.science.stats import benjamini_hochberg, detrended_correlation, permutation_p
 
 F64 = NDArray[np.float64]
@@ -135,30 +135,15 @@ def compare_runs(runs: Sequence[ComparedRun], *, probe_set: str = "a", tolerance
 def _about(runs: Sequence[ComparedRun]) -> pl.DataFrame:
     rows = []
     for run in runs:
-        given = {name: value for name, value in _spec(run).items() if name != "seed"}
+        given = {name: value for name, value in settings_of(run.manifest).items() if name != "seed"}
         about = {name: run.manifest[name] for name in _RUNS if name in run.manifest}
         rows.append({"run": run.name, "fingerprint": short_hash(given), **about})
     return pl.DataFrame([{name: row[name] for name in _RUNS} for row in rows], schema=_RUNS)
 
 
-def _spec(run: ComparedRun) -> dict[str, Any]:
-    """The run's settings, flat: training.lr and so on."""
-    flat: dict[str, Any] = {}
-
-    def put(prefix: str, value: Any) -> None:
-        if isinstance(value, dict):
-            for name, inner in value.items():
-                put(f"{prefix}.{name}" if prefix else name, inner)
-        else:
-            flat[prefix] = value
-
-    put("", json.loads(run.manifest["spec_json"]))
-    return flat
-
-
 def _settings(runs: Sequence[ComparedRun]) -> pl.DataFrame:
     """Column `setting` and one a run; null where a run has no such setting."""
-    specs = [_spec(run) for run in runs]
+    specs = [settings_of(run.manifest) for run in runs]
     fields = sorted({name for spec in specs for name in spec})
     shown = {field: [canonical_json(spec[field]) if field in spec else None for spec in specs] for field in fields}
     differing = {field: values for field, values in shown.items() if len(set(values)) > 1}
