@@ -3,9 +3,10 @@
     python -m benchmarks.calibration [--studies 200] [--trigger-studies 40] [--profile demo] [--readme]
 
 A/A: halves of simulated arms, 8 runs against 8, through the contrast claim of real studies. Known triggers: simulated
-arms of the demo's size through attribution. Two processes; what the study `calibration` found in real runs is added
-where it has been run in the profile's workspace (`squiggle run calibration`). Figures come from this command and from
-nothing else; --readme puts the short form between the markers of README.md.
+arms of the demo's size through attribution. Two processes. Where the study `calibration` has been run in the profile's
+workspace (`squiggle run calibration`), its simulations of these sizes are taken instead of new ones, and what it found in
+real runs is added. Figures come from this command and from nothing else; --readme puts the short form between the
+markers of README.md.
 """
 
 from __future__ import annotations
@@ -35,8 +36,6 @@ DOCS = ROOT / "docs"
 BEGIN, END = "<!-- calibration:begin -->", "<!-- calibration:end -->"
 CHUNK = 25
 """Simulated arms a task."""
-TABLE = "calibration/calibration"
-"""What the study says of real runs."""
 _REAL = ("aa_resplits", "planted_effect", "placebo", "lds")
 _WORDS = {
     "white": "noise of one size",
@@ -75,11 +74,22 @@ def simulated(spec: CalibrationSpec, triggers: TriggerSpec, processes: int) -> t
     return pl.DataFrame(rows), curve_table(task.result() for task in points)
 
 
-def real_checks(profile: str) -> pl.DataFrame | None:
-    """What the calibration study found in real runs of a profile; None where it has not been run."""
+def of_study(profile: str, table: str) -> pl.DataFrame | None:
+    """A table of the calibration study in the profile's workspace; None where it has not been run."""
     store = Workspace.given(profile=profile).store
-    pointer = store.pointer(TABLE)
-    return None if pointer is None else store.read(pointer).filter(pl.col("check").is_in(_REAL))
+    pointer = store.pointer(f"calibration/{table}")
+    return None if pointer is None else store.read(pointer)
+
+
+def simulated_by_study(spec: CalibrationSpec, profile: str) -> tuple[pl.DataFrame, pl.DataFrame] | None:
+    """What `simulated` would give, from the study's own tables; None unless they are there in exactly these sizes."""
+    halves, curve = of_study(profile, "aa_simulated"), of_study(profile, "trigger_recall")
+    if halves is None or curve is None:
+        return None
+    num = dict(halves.group_by("scenario").len().iter_rows())
+    alike = num == {scenario.name: spec.num_studies for scenario in spec.scenarios}
+    sizes = set(curve.select("extra", "num_studies").rows())
+    return (halves, curve) if alike and sizes == {(extra, spec.trigger_studies) for extra in spec.extras} else None
 
 
 def _interval(row: Mapping[str, Any], lo: str = "ci_lo", hi: str = "ci_hi") -> str:
@@ -238,8 +248,11 @@ def main() -> None:
     arguments = parser.parse_args()
     spec = replace(usual, num_studies=arguments.studies, trigger_studies=arguments.trigger_studies)
     started = time.perf_counter()
-    real = real_checks(arguments.profile)
-    halves, curve = simulated(spec, TriggerSpec(), arguments.processes)
+    checks = of_study(arguments.profile, "calibration")
+    real = None if checks is None else checks.filter(pl.col("check").is_in(_REAL))
+    made = simulated_by_study(spec, arguments.profile)
+    print("simulating" if made is None else f"simulations of the study `calibration`, profile {arguments.profile}")
+    halves, curve = simulated(spec, TriggerSpec(), arguments.processes) if made is None else made
     rows = [*aa_rows(halves, spec), *trigger_rows(curve, spec)]
     DOCS.joinpath("calibration.md").write_text(page(spec, rows, curve, real, arguments.profile), encoding="utf-8")
     plot(curve, spec)

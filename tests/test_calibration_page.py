@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
+from benchmarks import calibration
 from benchmarks.calibration import BEGIN, END, inserted, page, readme_block
 from squiggle_assets.science.calibration import aa_rows, trigger_rows
 from squiggle_assets.science.calibration_spec import CalibrationSpec
@@ -75,3 +76,23 @@ def test_the_short_form_names_the_worst_scenario_and_the_registered_effect() -> 
     assert "0.96 (0.960 to 0.960; at least 0.9 asked)" in text and "0.02 (0.020 to 0.020; at most 0.1 asked)" in text
     assert "Real runs" not in text
     assert "Real runs, iid: 0.015 share of re-splits rejected (–; dependent)." in readme_block(rows, real())
+
+
+@pytest.mark.parametrize("change", [None, "fewer studies", "another size", "not run"])
+def test_simulations_of_the_study_are_taken_only_in_the_sizes_that_are_asked(
+    monkeypatch: pytest.MonkeyPatch, change: str | None
+) -> None:
+    halves = pl.DataFrame(
+        [(scenario.name, n) for scenario in SPEC.scenarios for n in range(SPEC.num_studies)],
+        schema=["scenario", "study_number"],
+        orient="row",
+    )
+    curve = pl.DataFrame({"extra": SPEC.extras, "num_studies": [SPEC.trigger_studies] * len(SPEC.extras)})
+    if change == "fewer studies":
+        halves = halves.filter(pl.col("study_number") < SPEC.num_studies - 1)
+    if change == "another size":
+        curve = curve.with_columns(extra=pl.col("extra") * 2)
+    tables = {"aa_simulated": halves, "trigger_recall": curve}
+    monkeypatch.setattr(calibration, "of_study", lambda profile, table: None if change == "not run" else tables[table])
+    found = calibration.simulated_by_study(SPEC, "demo")
+    assert (found is not None) == (change is None)
