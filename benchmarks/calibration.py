@@ -3,10 +3,10 @@
     python -m benchmarks.calibration [--studies 200] [--trigger-studies 40] [--profile demo] [--readme]
 
 A/A: halves of simulated arms, 8 runs against 8, through the contrast claim of real studies. Known triggers: simulated
-arms of the demo's size through attribution. Two processes. Where the study `calibration` has been run in the profile's
-workspace (`squiggle run calibration`), its simulations of these sizes are taken instead of new ones, and what it found in
-real runs is added. Figures come from this command and from nothing else; --readme puts the short form between the
-markers of README.md.
+arms of the demo's size through attribution. Two processes. Where the study `calibration` has been run in the workspace
+of the profile (`squiggle run calibration`), its simulations of these sizes are taken instead of new ones, and what it
+found in real runs is added. Figures come from this command and from nothing else; --readme puts the short form between
+the markers of README.md.
 """
 
 from __future__ import annotations
