@@ -77,6 +77,11 @@ def test_a_profile_says_how_many_placebo_draws_parts_and_weights_a_study_makes()
     assert [sorted({each.part for each in some.followups}) for some in (cut, whole)] == [[1, 2], [1, 2, 4, 8]]
     weights = {each.weight for each in study("impact_curriculum").sized(profiles.load("demo")).followups if each.core}
     assert weights == {2}
+    draws = [
+        [each.draw for each in some.followups if each.core == "random" and each.weight == 2]
+        for some in (study("impact_curriculum").sized(profiles.load("demo")), study("impact_curriculum"))
+    ]
+    assert draws == [[0, 1, 2], [0, 1, 2, 3, 4]]
     assert {each.weight for each in study("impact_curriculum").followups if each.core} == {1, 2, 4}
 
 

@@ -17,6 +17,7 @@ from squiggle_assets.assets.analysis import analysis_of
 from squiggle_assets.assets.node import Input, Node, Out, Partition, Scope
 from squiggle_assets.assets.policies import COLUMNS, items_of, policy_of, template_digests, template_of, trainable
 from squiggle_assets.science.canonical import canonical_json
+from squiggle_assets.science.impact_arms import num_random_cores
 from squiggle_assets.science.impact_core import NO_SELECTION, compared_arms
 from squiggle_assets.science.waves import CONFIRMATION
 
@@ -36,7 +37,7 @@ _CORPUS = {
 def _design(step: Any) -> Mapping[str, pl.DataFrame]:
     from squiggle_assets.schemas.base import frame
     from squiggle_assets.schemas.impact import ImpactDesign
-    from squiggle_assets.science.impact_claims import attainable_by_family
+    from squiggle_assets.science.impact_arms import attainable_by_family
 
     scope = step.scope
     num_seeds, alpha = scope.study.num_seeds(scope.profile), scope.study.consensus.alpha
@@ -45,7 +46,7 @@ def _design(step: Any) -> Mapping[str, pl.DataFrame]:
             "study": scope.study.name,
             "n_seeds": num_seeds,
             "alpha": alpha,
-            "reaches_alpha": found.smallest_q <= alpha,
+            "reaches_alpha": found.smallest_q <= alpha and found.num_draws > 1,
             **{name: None if value != value else value for name, value in found._asdict().items()},
         }
         for found in attainable_by_family(scope.study, num_seeds)
@@ -79,6 +80,7 @@ def _core(
         items,
         num_items=max(study.triggers.max_items, MIN_ITEMS),
         num_events=significant.height,
+        num_draws=num_random_cores(study),
         seed=study.consensus.seed,
     )
     step.facts.update({name: made.status[name] for name in ("status", "num_items", "num_triggers")})
@@ -128,7 +130,7 @@ def _core_params(scope: Scope) -> Any:
     study, training = scope.study, scope.profile.training
     sizes = [training.total_steps, training.step_multiplier, training.batch_size, training.max_length]
     compared = [(name, template_digests(study.arm(name))) for name in compared_arms(study)]
-    return [study.triggers, study.consensus, analysis_of(scope), compared, sizes]
+    return [study.triggers, study.consensus, analysis_of(scope), compared, sizes, num_random_cores(study)]
 
 
 def template_for(scope: Scope, core: pl.DataFrame, items: pl.DataFrame) -> Template | None:
@@ -144,8 +146,8 @@ def template_for(scope: Scope, core: pl.DataFrame, items: pl.DataFrame) -> Templ
         return template_of(scope.study.arm(followup.parent))
     if core.is_empty():
         return None
-    name = f"{NAMES[followup.core]}_w{followup.weight}"
-    return core_ramp(core_of(core, followup.core), items, weight=followup.weight, name=name)
+    name = f"{NAMES[followup.core]}_w{followup.weight}" + (f"_{followup.draw + 1}" if followup.draw else "")
+    return core_ramp(core_of(core, followup.core, followup.draw), items, weight=followup.weight, name=name)
 
 
 def _policy(scope: Scope, template: Template, items: pl.DataFrame) -> Policy:
@@ -236,7 +238,7 @@ def _core_node() -> Node:
             "manifest": Input(asset="run_manifest", load="frame"),
         },
         outs=(
-            Out(name="impact_core", description="The items that discovery ranks first, and two cores of equal size."),
+            Out(name="impact_core", description="The items that discovery ranks first, and other cores of equal size."),
             Out(name="impact_status", description="How the core came about: triggers, ranks only, or no selection."),
         ),
         params=_core_params,

@@ -55,11 +55,11 @@ def _conclusions(
 
 def _residual(study: Study, exposure: pl.DataFrame) -> float:
     """Largest difference in expected draws between the cores of one weight; RuntimeError where it is no rounding."""
-    from squiggle_assets.science.impact_claims import trios_of
+    from squiggle_assets.science.impact_arms import trios_of
     from squiggle_assets.science.impact_template import exposure_residual
 
     there = set(exposure["arm"])
-    trios = [(trio.impact, trio.random, trio.loss) for trio in trios_of(study) if trio.impact in there]
+    trios = [trio.cores for trio in trios_of(study) if trio.impact in there]
     largest = max((exposure_residual(exposure, arms) for arms in trios), default=0.0)
     if largest > MAX_RESIDUAL:
         raise RuntimeError(f"cores of one weight expect draws that differ by {largest:.3g}: they are no equal exposure")

@@ -15,7 +15,7 @@ from squiggle_assets.report.document import Block, Bullets, Document, Facts, Sec
 from squiggle_assets.report.study_figures import Frame
 from squiggle_assets.report.text import MISSING, listed, number, plural
 from squiggle_assets.schemas.handles import HandleDraft
-from squiggle_assets.science.impact_claims import trios_of
+from squiggle_assets.science.impact_arms import trios_of
 from squiggle_assets.science.impact_core import MIXED, NO_SELECTION, RANKED, TRIGGERS
 from squiggle_assets.science.spec import Profile, Study
 
@@ -91,16 +91,20 @@ def _found(study: Study, claims: pl.DataFrame, state: Mapping[str, Any]) -> Sect
     main = claims.filter(pl.col("contrast") == pl.col("arm").replace_strict(controls, default=None))
     blocks += [
         Text(
-            text="Against the random core, which is another draw from the same families and every claim's control: "
-            "only a difference to it is about these items, and not about starting from a few items at all. It is one "
-            "draw of items, the same for all seeds: of other draws nothing is said."
+            text="Against the mean of the random cores, which are other draws from the same families and every claim's "
+            "control: only a difference to them is about these items, and not about starting from a few items at all. "
+            "Seeds say how sure the difference to these random cores is; so the impact core also has to be more than "
+            "one more of them would be, and the interval is the wider one over seeds and over cores."
         ),
         sections.each_finding(study, main),
     ]
     others = len(claims) - len(main)
     if others:
         blocks.append(
-            Text(text=f"{plural(others, 'claim')} against the high-loss core and the plain curriculum stand below.")
+            Text(
+                text=f"{plural(others, 'claim')} against the high-loss core and the plain curriculum stand below; the "
+                "high-loss core is one choice of items, so such a claim rests on seeds alone, beside its control."
+            )
         )
     return Section(title="What was found", blocks=blocks)
 
@@ -128,7 +132,7 @@ def _design(design: pl.DataFrame) -> Section:
         Text(text="Worked out before anything was trained: the smallest q that a lone effect could get."),
         impact_tables.design(design),
     ]
-    short = design.filter(~pl.col("reaches_alpha"))
+    short = design.filter(pl.col("smallest_q").is_null() | (pl.col("smallest_q") > pl.col("alpha")))
     if len(short):
         needed = [f"{row['family']} {row['seeds_for_alpha']}" for row in short.iter_rows(named=True)]
         blocks.append(
@@ -139,6 +143,9 @@ def _design(design: pl.DataFrame) -> Section:
                 "put to a real test.",
             )
         )
+    if (design["num_draws"] < 2).any():
+        told = "With one random core nothing is known of another draw: no claim against it can be supported."
+        blocks.append(Text(tone="warning", text=told))
     return Section(title=title, blocks=blocks)
 
 

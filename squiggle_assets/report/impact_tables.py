@@ -14,10 +14,11 @@ from squiggle_assets.report.document import Block, Figure, Table, Text
 from squiggle_assets.report.images import png
 from squiggle_assets.report.style import GREY, INK, LABEL, PALETTE, SMALL, canvas
 from squiggle_assets.report.text import MISSING, interval, mean, number, plural, share, with_interval
-from squiggle_assets.science.impact_claims import Trio, trios_of
+from squiggle_assets.science.impact_arms import Trio, trios_of
 from squiggle_assets.science.impact_core import CORES, IMPACT, LOSS, RANDOM
 from squiggle_assets.science.impact_template import exposure_residual
 from squiggle_assets.science.spec import Study
+from squiggle_assets.science.waves import FollowUp
 
 TOP_ITEMS = 15
 """Items shown, best first; impact_core holds all of them."""
@@ -26,7 +27,12 @@ TOP_ITEMS = 15
 def core_words(study: Study, arm: str) -> str:
     """What a follow-up arm starts from: 'impact core, weight 2', or 'no core'."""
     followup = study.followup(arm)
-    return "no core" if followup.core is None else f"{followup.core} core, weight {followup.weight}"
+    return "no core" if followup.core is None else f"{_core(followup)} core, weight {followup.weight}"
+
+
+def _core(followup: FollowUp) -> str:
+    """Its core by name, random ones with a number from the second on."""
+    return f"{followup.core or 'no core'}{f' {followup.draw + 1}' if followup.draw else ''}"
 
 
 def design(table: pl.DataFrame) -> Table:
@@ -40,6 +46,8 @@ def design(table: pl.DataFrame) -> Table:
         "alpha",
         "reached",
         "seeds for it",
+        "random cores",
+        "spreads for it",
     )
     rows = [
         (
@@ -51,15 +59,19 @@ def design(table: pl.DataFrame) -> Table:
             f"{row['alpha']:g}",
             "yes" if row["reaches_alpha"] else "NO",
             number(row["seeds_for_alpha"]),
+            number(row["num_draws"]),
+            mean(row["spreads_for_alpha"]),
         )
         for row in table.iter_rows(named=True)
     ]
     return Table(
         columns=columns,
         rows=rows,
-        numeric=frozenset((*columns[1:6], columns[7])),
+        numeric=frozenset((*columns[1:6], *columns[7:])),
         caption="smallest q: of a lone effect among the claims of its family, by exact one-sided sign flips over pairs "
-        "of fresh seeds. seeds for it: from how many on it could reach alpha.",
+        "of fresh seeds. seeds for it: from how many on it could reach alpha. spreads for it: against the random cores "
+        "the impact core has to be more than one more of them, too; how many standard deviations over the random cores "
+        "it has to lie beyond their mean for that (none is enough with one random core).",
     )
 
 
@@ -67,7 +79,7 @@ def items(core: pl.DataFrame) -> Table:
     """The best items of the impact core, each beside those that stand in its place in the control cores."""
     columns = ("rank", "family", "item", "lift", "log lift ≥", "q", "trigger", "random", "high-loss", "event")
     instead = {
-        name: {row["rank"]: row for row in core.filter(pl.col("core") == name).iter_rows(named=True)}
+        name: {row["rank"]: row for row in core.filter(pl.col("core") == name, pl.col("draw") == 0).to_dicts()}
         for name in (RANDOM, LOSS)
     }
     own = core.filter(pl.col("core") == IMPACT).sort("rank")
@@ -90,9 +102,9 @@ def items(core: pl.DataFrame) -> Table:
         rows=rows,
         numeric=frozenset({"rank", "lift", "log lift ≥", "q"}),
         caption=f"The first {number(len(rows))} of {plural(len(own), 'item')} of the impact core, and the items of the "
-        "same families that take their place in the random and in the high-loss core. In brackets: mean loss of the "
-        "base model on the item before any training, nats per token. log lift ≥: 5 % quantile of the shrunken log "
-        "lift, which ranks. trigger: of a significant event. event: the one that ranked the item.",
+        "same families that take their place in the (first) random and in the high-loss core. In brackets: mean loss "
+        "of the base model on the item before any training, nats per token. log lift ≥: 5 % quantile of the shrunken "
+        "log lift, which ranks. trigger: of a significant event. event: the one that ranked the item.",
     )
 
 
@@ -102,13 +114,14 @@ def _with_loss(row: Mapping[str, Any] | None) -> str:
 
 def families(core: pl.DataFrame) -> Table:
     """Items of each core by family, and their mean loss."""
-    per = core.group_by("family_id", "core").agg(pl.len(), pl.col("base_loss").fill_nan(None).mean())
-    known = {(family, name): (num, loss) for family, name, num, loss in per.iter_rows()}
+    of_core = core.group_by("family_id", "core", "draw").agg(pl.len(), pl.col("base_loss").fill_nan(None).mean())
+    per = of_core.group_by("family_id", "core").agg(pl.col("len").unique().sort(), pl.col("base_loss").mean())
+    known = {(family, name): (nums, loss) for family, name, nums, loss in per.iter_rows()}
     columns = ("family", "items", *(f"loss, {name}" for name in CORES))
     rows = []
     for family in sorted(set(core["family_id"])):
-        cells = [known.get((family, name), (0, None)) for name in CORES]
-        nums = list(dict.fromkeys(num for num, _ in cells))
+        cells = [known.get((family, name), ([0], None)) for name in CORES]
+        nums = list(dict.fromkeys(num for own, _ in cells for num in own))
         rows.append((family, " / ".join(map(number, nums)), *(mean(loss) for _, loss in cells)))
     return Table(
         columns=columns,
@@ -116,7 +129,7 @@ def families(core: pl.DataFrame) -> Table:
         numeric=frozenset(columns[1:]),
         folded=f"The cores by family ({number(len(rows))})",
         caption="items: as many in every core (numbers of each core where they differ). loss: mean over the items of "
-        "the base model's loss, nats per token.",
+        "the base model's loss, nats per token, of all random cores together.",
     )
 
 
@@ -140,7 +153,8 @@ def exposure(study: Study, expected: pl.DataFrame, core: pl.DataFrame, manifest:
 def _exposure_row(
     study: Study, arm: str, expected: pl.DataFrame, core: pl.DataFrame, manifest: pl.DataFrame
 ) -> tuple[str, ...]:
-    mine = core.filter(pl.col("core") == (study.followup(arm).core or ""))["item_id"]
+    of = study.followup(arm)
+    mine = core.filter((pl.col("core") == (of.core or "")) & (pl.col("draw") == of.draw))["item_id"]
     in_core = pl.col("item_id").is_in(mine.to_list())
     runs = manifest.filter(pl.col("arm") == arm)
     tokens = runs["num_tokens"].mean()
@@ -156,20 +170,20 @@ def _exposure_row(
 
 
 def _residual(trio: Trio, expected: pl.DataFrame) -> str:
-    arms = (trio.impact, trio.random, trio.loss)
+    arms = trio.cores
     missing = [arm for arm in arms if arm not in set(expected["arm"])]
     if missing:
         return f"Weight {trio.weight}: the exposure of {', '.join(missing)} is not known, so nothing can be compared."
     found = exposure_residual(expected, arms)
     return (
-        f"Weight {trio.weight}: phase by phase and family by family the three cores expect the same draws, up to "
+        f"Weight {trio.weight}: phase by phase and family by family the {len(arms)} cores expect the same draws, up to "
         f"{number(found)} of one draw; they differ in which items of a family get them."
     )
 
 
 def effects(study: Study, table: pl.DataFrame) -> Table:
     """Every pair of arms on every outcome."""
-    columns = ("outcome", "pair", "values", "difference", "rate ratio", "p", "n", "claimed")
+    columns = ("outcome", "pair", "values", "difference", "rate ratio", "p", "over cores", "n", "claimed")
     rows = [
         (
             row["outcome"],
@@ -178,6 +192,7 @@ def effects(study: Study, table: pl.DataFrame) -> Table:
             with_interval(row["estimate"], row["ci_lo"], row["ci_hi"]),
             with_interval(row["ratio"], row["ratio_lo"], row["ratio_hi"]),
             share(row["p_value"]),
+            share(row["p_cores"]),
             number(row["num_pairs"]),
             "yes" if row["claimed"] else "no",
         )
@@ -186,11 +201,14 @@ def effects(study: Study, table: pl.DataFrame) -> Table:
     return Table(
         columns=columns,
         rows=rows,
-        numeric=frozenset({"p", "n"}),
+        numeric=frozenset({"p", "over cores", "n"}),
         caption="values: of the first arm / of the second (numbers of events, else means over the shared fresh seeds). "
-        "difference: of consensus events that of their excesses over each arm's null; 95 % intervals. rate ratio: "
-        "(events + .5) over (events of the other + .5). p: one-sided, in the direction expected of the impact core, "
-        "not corrected (q stands with the claims). claimed: whether a claim rests on it; the others compare controls.",
+        "difference: of consensus events that of their excesses over each arm's null; 95 % intervals over seeds, "
+        "against the mean of the random cores the wider one over seeds and over cores. rate ratio: (events + .5) over "
+        "(events of the other + .5), its interval over seeds. p: one-sided, in the direction expected of the impact "
+        "core, the larger of that over seeds and, against random cores, that over cores (the core as one more draw "
+        "of them), not corrected (q stands with the claims). claimed: whether a claim rests on it; the others "
+        "compare controls.",
     )
 
 
@@ -239,8 +257,10 @@ def effects_figure(study: Study, table: pl.DataFrame) -> Figure:
 
 
 def _pair(study: Study, arm: str, against: str) -> str:
-    own, other = study.followup(arm), study.followup(against)
-    return f"{own.core or 'no core'} − {other.core or 'no core'} (weight {own.weight})"
+    own = study.followup(arm)
+    means = {trio.random for trio in trios_of(study)}
+    other = f"mean of {RANDOM}" if against in means else _core(study.followup(against))
+    return f"{_core(own)} − {other} (weight {own.weight})"
 
 
 def _pairs(table: pl.DataFrame) -> str:

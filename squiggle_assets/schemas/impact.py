@@ -26,8 +26,18 @@ class ImpactDesign(Table):
     alpha: float = column("level of the study", gt=0, lt=1)
     smallest_p: float = column("of one exact one-sided sign flip; null without seeds", nullable=True, gt=0, le=1)
     smallest_q: float = column("of a lone effect among the family's claims", nullable=True, gt=0, le=1)
-    reaches_alpha: bool = column("smallest_q is at most alpha; if not, a lone effect will be called underpowered")
-    seeds_for_alpha: int = column("fresh seeds from which on it is", ge=1)
+    reaches_alpha: bool = column(
+        "smallest_q is at most alpha and there are two random cores or more; if not, a lone effect cannot be supported"
+    )
+    seeds_for_alpha: int = column("fresh seeds from which on smallest_q is at most alpha", ge=1)
+    num_draws: int = column("random cores per weight", ge=1)
+    spreads_for_alpha: float = column(
+        "how far the impact core has to lie from the mean of the random cores for a lone effect to reach alpha over "
+        "cores too: this p has no lower bound; null with one random core, when no distance is enough",
+        unit="sd over the random cores",
+        nullable=True,
+        gt=0,
+    )
 
     class Config(Table.Config):
         """Key of the table."""
@@ -36,12 +46,13 @@ class ImpactDesign(Table):
 
 
 class ImpactCore(Table):
-    """One row per core and rank: an item, and for the impact core the evidence that chose it; no row: no selection."""
+    """One row per core, draw and rank: an item, for the impact core with what chose it; no row: no selection."""
 
     core: str = column(
         "impact: what discovery ranks first; random: others of the same families; loss: the hardest of them",
         isin=["impact", "random", "loss"],
     )
+    draw: int = column("which of the random cores, from 0; 0 for the others", ge=0)
     rank: int = column("1 = best of the impact core; a control item has the rank of the item it replaces", ge=1)
     replaces: str = column("item_id of the impact core in whose place it stands; null in that core", nullable=True)
     item_id: str = column("training item")
@@ -77,7 +88,7 @@ class ImpactCore(Table):
     class Config(Table.Config):
         """Key of the table."""
 
-        unique: ClassVar[list[str]] = ["core", "rank"]
+        unique: ClassVar[list[str]] = ["core", "draw", "rank"]
 
 
 class ImpactStatus(Table):
@@ -119,23 +130,37 @@ class ImpactEffects(Table):
     study: str = column(_STUDY)
     analysis_id: str = column(_ANALYSIS)
     arm: str = column("follow-up arm")
-    against: str = column("follow-up arm it is compared with")
+    against: str = column("follow-up arm it is compared with, or 'ARM-mean': the mean of the random cores of a weight")
     weight: int = column("of a core item while the rest is ramped in", ge=1)
     outcome: str = column("consensus_event_excess, cell_strength, cell_step, or final_SCALAR")
     unit: str = column("of estimate and interval")
     value: float = column("of the arm: consensus events, or mean over the shared seeds")
-    value_against: float = column("of the other arm")
+    value_against: float = column("of the other arm, or mean over the random cores")
     estimate: float = column("difference of the two; of events that of their excesses over the null")
-    ci_lo: float = column("lower end of its 95 % interval; null if it cannot be computed", nullable=True)
+    ci_lo: float = column(
+        "lower end of its 95 % interval over seeds; against random cores of the wider one over seeds and over cores; "
+        "null if it cannot be computed",
+        nullable=True,
+    )
     ci_hi: float = column("its upper end", nullable=True)
     ratio: float = column(
         "event rate ratio, (value + .5) / (value_against + .5); null for other outcomes", nullable=True, gt=0
     )
     ratio_lo: float = column("lower end of its 95 % interval", nullable=True)
     ratio_hi: float = column("its upper end", nullable=True)
-    p_value: float = column("one-sided, in the direction expected of the impact core", nullable=True, gt=0, le=1)
-    smallest_p: float = column("the p that the most extreme data would get", nullable=True, gt=0, le=1)
-    num_pairs: int = column("fresh seeds with a whole run in both arms", ge=2)
+    p_value: float = column(
+        "one-sided, in the direction expected of the impact core; the larger of the next two", nullable=True, gt=0, le=1
+    )
+    p_seeds: float = column("over pairs of seeds", nullable=True, gt=0, le=1)
+    p_cores: float = column(
+        "the arm's core as one more draw of the random ones; null against one arm, and without spread over cores",
+        nullable=True,
+        gt=0,
+        le=1,
+    )
+    smallest_p: float = column("the p that the most extreme data would get over seeds", nullable=True, gt=0, le=1)
+    num_draws: int = column("random cores that 'against' is the mean of; null against one arm", nullable=True, ge=1)
+    num_pairs: int = column("fresh seeds with a whole run in all arms concerned", ge=2)
     claimed: bool = column("whether a claim rests on it; the others compare the controls with each other")
 
     class Config(Table.Config):

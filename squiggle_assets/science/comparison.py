@@ -249,6 +249,16 @@ def excess_difference(
     )
 
 
+def label_swaps(arm: ArmData, against: ArmData, spec: ConsensusSpec, rng: np.random.Generator) -> F64:
+    """[Q] difference of weighted counts for every swap of labels between two arms with the same seeds, observed first.
+
+    The swaps that excess_difference counts. With equal seeds, and above MAX_SWAPS pairs equal rng, entry q swaps the
+    same seeds whatever the other arm is.
+    """
+    support = least_support(len(arm.series.seeds), spec)
+    return _swapped(arm.seen.strength, against.seen.strength, arm, support, rng)
+
+
 def _tail(observed: float, values: F64, direction: Direction) -> float:
     above, below = np.mean(values >= observed - 1e-9), np.mean(values <= observed + 1e-9)
     both = np.mean(np.abs(values) >= abs(observed) - 1e-9)

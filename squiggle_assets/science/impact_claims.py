@@ -1,13 +1,13 @@
-"""The claims of an impact curriculum: its arms, every pair compared, families of claims, what a design can show.
+"""The claims of an impact curriculum: every pair compared, families of claims, what each may rest on.
 
-Here: which follow-up arms belong together, the impact_effects and claims tables, attainable q per family. Not here: the
-comparisons (impact_effects), correction and verdict (claim_rows).
+Here: the impact_effects and claims tables. Not here: which arms belong together (impact_arms), the comparisons
+(impact_effects), correction and verdict (claim_rows).
 
-The control of every claim is the random core: what starting from any core of these families does is not what this core
-does. Beyond the control is therefore the difference to the random core, in the claim's own units; in the contrast with
-the random core it is the claim itself. There is one random core, a single draw of items: seeds say how sure the
-difference to it is, not what another draw would have done (`_ONE_DRAW`, in every claim's method). The core was selected
-on discovery seeds and is tested on fresh ones only.
+The control of every claim is the mean of the random cores: what starting from any core of these families does is not
+what this core does. Beyond the control is therefore the difference to them, in the claim's own units, with an interval
+over seeds and over cores (impact_draws); in the contrast with the random cores it is the claim itself. The loss core is
+one choice of items without a draw: the contrast with it is over seeds alone. The impact core was selected on discovery
+seeds and is tested on fresh ones only.
 `replicated` says that discovery had found triggers (status 'triggers': all items) and the fresh seeds show the effect;
 where the core only ranks highest there is no finding that fresh seeds could replicate, and nothing is more than
 exploratory.
@@ -27,12 +27,12 @@ from squiggle_assets.science.claim_rows import claim_rows
 from squiggle_assets.science.claims import arms_of, is_preregistered
 from squiggle_assets.science.comparison import ArmData
 from squiggle_assets.science.exclusions import stopped_seeds, without_stopped
-from squiggle_assets.science.impact_core import IMPACT, LOSS, NO_SELECTION, RANDOM, TRIGGERS
+from squiggle_assets.science.impact_arms import Trio, trios_of, wave_study
+from squiggle_assets.science.impact_core import NO_SELECTION, TRIGGERS
 from squiggle_assets.science.impact_effects import EVENTS, OUTCOMES, Compared, Outcome, Place, compare
 from squiggle_assets.science.outcomes import floor_check
 from squiggle_assets.science.planted import Control, untested_control
-from squiggle_assets.science.spec import Arm, Study
-from squiggle_assets.science.stats import smallest_corrected_p, smallest_sign_flip_p
+from squiggle_assets.science.spec import Study
 
 _METHODS = {
     "events": "excess over the null; p: larger of label swaps over seeds (searched again) and null draws of both arms; "
@@ -40,29 +40,8 @@ _METHODS = {
     "cell": "strongest event of each run in the cell of the selected event; paired sign flips over seeds; t interval",
     "learning": "last value of each run; paired sign flips over seeds; t interval",
 }
-_ONE_DRAW = "; the random core is one draw of items, fixed over seeds: this says nothing of other draws"
+_OVER_SEEDS = "; p and interval over seeds alone; control: the mean of the random cores, its interval over cores too"
 _MORE = {"greater": "raises", "less": "lowers", "two-sided": "changes"}
-
-
-class Trio(NamedTuple):
-    """The arms of one weight and the plain curriculum, by name."""
-
-    impact: str
-    random: str
-    loss: str
-    baseline: str
-    weight: int
-
-    @property
-    def against(self) -> tuple[str, ...]:
-        """What the impact core is compared with."""
-        return self.random, self.loss, self.baseline
-
-    @property
-    def pairs(self) -> tuple[tuple[str, str], ...]:
-        """Every comparison that is made: the impact core's, then those of its controls."""
-        own = tuple((self.impact, other) for other in self.against)
-        return (*own, (self.random, self.baseline), (self.loss, self.baseline), (self.loss, self.random))
 
 
 class ImpactResult(NamedTuple):
@@ -71,70 +50,6 @@ class ImpactResult(NamedTuple):
     effects: pl.DataFrame
     """Rows of impact_effects, without study, analysis and status."""
     claims: pl.DataFrame
-
-
-def trios_of(study: Study) -> tuple[Trio, ...]:
-    """The study's weights in order, each with its three cores and the one arm without a core.
-
-    ValueError unless every weight has each core once and there is exactly one arm without.
-    """
-    plain = [each.name for each in study.followups if each.core is None]
-    weights = list(dict.fromkeys(each.weight for each in study.followups if each.core is not None))
-    named = {(str(each.core), each.weight): each.name for each in study.followups if each.core is not None}
-    due = {(core, weight) for core in (IMPACT, RANDOM, LOSS) for weight in weights}
-    if len(plain) != 1 or set(named) != due or not weights:
-        raise ValueError(
-            f"study {study.name}: every weight needs an impact, a random and a loss core, and the study one follow-up "
-            f"arm without a core; it has {[each.name for each in study.followups]}"
-        )
-    return tuple(
-        Trio(impact=named[IMPACT, w], random=named[RANDOM, w], loss=named[LOSS, w], baseline=plain[0], weight=w)
-        for w in weights
-    )
-
-
-class Attainable(NamedTuple):
-    """What a family of claims could show at best."""
-
-    family: str
-    num_claims: int
-    smallest_p: float
-    smallest_q: float
-    """Of a lone effect among the family's claims."""
-    seeds_for_alpha: int
-    """Pairs of seeds from which on a lone effect can reach alpha."""
-
-
-def attainable_by_family(study: Study, num_seeds: int) -> tuple[Attainable, ...]:
-    """Of every family of claims, over exact one-sided flips of num_seeds pairs."""
-    num_contrasts = sum(len(trio.against) for trio in trios_of(study))
-    found = []
-    for family in dict.fromkeys(outcome.family for outcome in OUTCOMES):
-        num = num_contrasts * sum(outcome.family == family for outcome in OUTCOMES)
-        smallest = smallest_sign_flip_p(num_seeds, "greater")
-        enough = next(
-            n
-            for n in range(1, 100)
-            if smallest_corrected_p(smallest_sign_flip_p(n, "greater"), num) <= study.consensus.alpha
-        )
-        found.append(Attainable(family, num, smallest, smallest_corrected_p(smallest, num), enough))
-    return tuple(found)
-
-
-def wave_study(study: Study, names: Sequence[str]) -> Study:
-    """The study as its confirmation wave is: follow-up arms of these names, fresh seeds."""
-    roles = {None: "baseline", IMPACT: "treatment"}
-    arms = tuple(
-        Arm(
-            name=each.name,
-            curriculum=study.arm(each.parent).curriculum,
-            role=roles.get(each.core, "placebo"),  # type: ignore[arg-type]
-            description=f"{each.core or 'no'} core",
-        )
-        for each in study.followups
-        if each.name in names
-    )
-    return replace(study, arms=arms, seeds=study.fresh_seeds, fresh_seeds=(), followups=(), contrasts=())
 
 
 def impact_result(
@@ -160,7 +75,16 @@ def impact_result(
     whole = without_stopped(scalars, manifest)
     place = None if status["band"] is None else Place(status["band"], status["metric_group"], status["polarity"])
     found = {
-        (arm, against, outcome.name): compare(outcome, arm, against, arms=arms, scalars=whole, place=place, study=wave)
+        (arm, against, outcome.name): compare(
+            outcome,
+            arm,
+            trio.members(against),
+            arms=arms,
+            scalars=whole,
+            place=place,
+            study=wave,
+            one_more=against == trio.random,
+        )
         for trio in trios
         for arm, against in trio.pairs
         for outcome in OUTCOMES
@@ -201,13 +125,16 @@ class _Judge(NamedTuple):
 
     def claim(self, trio: Trio, against: str, outcome: Outcome) -> Claim:
         name = f"impact:{trio.impact}-{against}:{outcome.name}"
-        hypothesis = f"Starting from the impact core {_MORE[outcome.direction]} {outcome.name} against arm {against}."
-        concerned = tuple(dict.fromkeys((trio.impact, against, trio.random)))
+        hypothesis = (
+            f"Starting from the impact core {_MORE[outcome.direction]} {outcome.name} against {_words(trio, against)}."
+        )
+        concerned = tuple(dict.fromkeys((trio.impact, *trio.members(against), *trio.randoms)))
         seen = self.found[trio.impact, against, outcome.name]
         if seen is None:
             return self._untested(name, trio.impact, against, hypothesis, outcome, concerned)
         beyond = self.found[trio.impact, trio.random, outcome.name]
-        on_floor = [arm for arm in (trio.impact, against) if not floor_check(self.scalars, arm).left]
+        concerns = (trio.impact, *trio.members(against))
+        on_floor = [arm for arm in concerns if not floor_check(self.scalars, arm).left]
         row = arm_row(
             self.arms[trio.impact],
             claim=name,
@@ -216,16 +143,17 @@ class _Judge(NamedTuple):
             estimate=seen.estimate,
             unit=outcome.unit,
             n_seeds=seen.num_pairs,
-            method=_METHODS[outcome.family] + _ONE_DRAW,
+            method=_METHODS[outcome.family] + _rests_on(trio, against),
             evidence={
                 "tables": ["impact_effects", "impact_core", "confirmation/consensus_events", "confirmation/scalars"],
-                "arms": [trio.impact, against],
+                "arms": list(concerns),
                 "outcome": outcome.name,
                 "values": [round(seen.value, 6), round(seen.against, 6)],
                 "rate_ratio": None
                 if seen.ratio is None
                 else [_known(x) for x in (seen.ratio.value, *seen.ratio.interval)],
                 "on_floor": on_floor,
+                **_over_cores(trio, against, seen),
                 **self._discovery(),
             },
         )
@@ -240,7 +168,7 @@ class _Judge(NamedTuple):
             else Control(trio.random, beyond.estimate, beyond.interval, beyond.num_pairs),
             margin=outcome.margin,
             direction=outcome.direction,
-            near_boundary=self._near_boundary(trio.impact, against, outcome, seen),
+            near_boundary=self._near_boundary(trio.impact, trio.members(against), outcome, seen),
             floor=bool(on_floor) or seen.at_bound,
             selected=True,
             replicated=self.status["status"] == TRIGGERS and self._shown(seen, outcome),
@@ -254,10 +182,13 @@ class _Judge(NamedTuple):
         beyond_null = seen.interval.lo > 0 if outcome.direction == "greater" else seen.interval.hi < 0
         return seen.p_value <= self.study.consensus.alpha and beyond_null
 
-    def _near_boundary(self, arm: str, against: str, outcome: Outcome, seen: Compared) -> bool:
+    def _near_boundary(self, arm: str, against: Sequence[str], outcome: Outcome, seen: Compared) -> bool:
         if outcome.name == EVENTS:
-            return boundary_only(significant(self.study, against if seen.estimate < 0 else arm, self.events))
+            return self._at_boundaries(against if seen.estimate < 0 else (arm,))
         return outcome.family == "cell" and bool(self.status["near_boundary"])
+
+    def _at_boundaries(self, arms: Sequence[str]) -> bool:
+        return boundary_only(pl.concat([significant(self.study, arm, self.events) for arm in arms]))
 
     def _untested(
         self, name: str, arm: str, against: str, hypothesis: str, outcome: Outcome, concerned: Sequence[str]
@@ -269,13 +200,35 @@ class _Judge(NamedTuple):
         return replace(claim, row=row, selected=True)
 
 
+def _words(trio: Trio, against: str) -> str:
+    return f"the mean of {len(trio.randoms)} random cores" if against == trio.random else f"arm {against}"
+
+
+def _rests_on(trio: Trio, against: str) -> str:
+    """What kind of sample the other side is, in words."""
+    if against == trio.random:
+        return (
+            f"; the others are {len(trio.randoms)} random cores, averaged within seeds; p: the larger of that over "
+            "seeds and the impact core as one more draw of random cores (prediction t); interval: the wider of that "
+            "over seeds and the prediction interval over cores"
+        )
+    return ("; the loss core is one choice of items, not a draw" if against == trio.loss else "") + _OVER_SEEDS
+
+
+def _over_cores(trio: Trio, against: str, seen: Compared) -> dict[str, Any]:
+    if seen.cores is None:
+        return {}
+    by_core = {arm: _known(value) for arm, value in zip(trio.members(against), seen.cores.others, strict=True)}
+    return {"p": {"seeds": _known(seen.p_seeds), "cores": _known(seen.cores.p_value)}, "by_core": by_core}
+
+
 _EFFECT_SCHEMA = {
     **dict.fromkeys(("arm", "against"), pl.String),
     "weight": pl.Int64,
     **dict.fromkeys(("outcome", "unit"), pl.String),
     **dict.fromkeys(("value", "value_against", "estimate", "ci_lo", "ci_hi"), pl.Float64),
-    **dict.fromkeys(("ratio", "ratio_lo", "ratio_hi", "p_value", "smallest_p"), pl.Float64),
-    **{"num_pairs": pl.Int64, "claimed": pl.Boolean},
+    **dict.fromkeys(("ratio", "ratio_lo", "ratio_hi", "p_value", "p_seeds", "p_cores", "smallest_p"), pl.Float64),
+    **{"num_draws": pl.Int64, "num_pairs": pl.Int64, "claimed": pl.Boolean},
 }
 
 
@@ -310,7 +263,10 @@ def _effect_row(trio: Trio, arm: str, against: str, outcome: Outcome, seen: Comp
         "ratio_lo": None if seen.ratio is None else seen.ratio.interval.lo,
         "ratio_hi": None if seen.ratio is None else seen.ratio.interval.hi,
         "p_value": seen.p_value,
+        "p_seeds": seen.p_seeds,
+        "p_cores": None if seen.cores is None else seen.cores.p_value,
         "smallest_p": seen.smallest_p,
+        "num_draws": None if seen.cores is None else len(seen.cores.others),
         "num_pairs": seen.num_pairs,
         "claimed": arm == trio.impact,
     }

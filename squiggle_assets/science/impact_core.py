@@ -1,4 +1,4 @@
-"""Which items an impact curriculum starts from: the core that discovery ranks first, and two cores to compare it with.
+"""Which items an impact curriculum starts from: the core that discovery ranks first, and cores to compare it with.
 
 Here: events that a ranking may rest on, the ranking of items over them, the core, its control cores. Not here: the
 evidence itself (triggers, exposure_locked), losses of items (impact_loss), curricula made of cores (impact_template).
@@ -10,13 +10,16 @@ within both, events away from boundaries before events at them, then by the 5 % 
 Whatever this rule picks, it is picked on discovery seeds and tested on fresh ones: a poor ranking costs power and makes
 no false finding. What it cannot do is confirm triggers that discovery did not find (`status`).
 
-The random core is another draw from the same families; the loss core is what is hardest for the base model in them.
-Both take a core item's place one for one, so that all three are expected to be shown equally often, by family.
+Random cores are other draws from the same families; the loss core is what is hardest for the base model in them.
+All take a core item's place one for one, so that all are expected to be shown equally often, by family. No two of the
+impact core and the random ones share an item: if ranking picks at random, the impact core is one of them and nothing
+tells it apart. Independent draws from what the core leaves share items with each other and none with the core: they
+are more alike than it is to them, and their spread says too little (impact_draws has the figures).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -32,8 +35,6 @@ STATUSES = (TRIGGERS, MIXED, RANKED, NO_SELECTION)
 """All items are triggers of significant events; some are; none is, they only rank highest; there is no core."""
 MIN_ITEMS = 8
 """A core of fewer is none: a third of all draws would go to a handful of items."""
-MAX_FAMILY_SHARE = 0.5
-"""Of a family's items that a core may hold: the random core takes as many others from it."""
 
 _EVENT_KEY = ("arm", "analysis_id", "consensus_event_id")
 _CELL_KEY = ("arm", "analysis_id", "probe_set", "band", "metric_group", "polarity", "item_id")
@@ -47,7 +48,7 @@ _RANKED = (
     *("is_significant", "is_trigger", "lift", "lb05", "p_lags", "q_value", "effect", "effect_q"),
 )
 _CORE_SCHEMA = {
-    **{"core": pl.String, "rank": pl.Int64, "replaces": pl.String},
+    **{"core": pl.String, "draw": pl.Int64, "rank": pl.Int64, "replaces": pl.String},
     **dict.fromkeys(("item_id", "content_sha256", "family_id"), pl.String),
     "base_loss": pl.Float64,
     **dict.fromkeys(("arm", "analysis_id", "probe_set", "consensus_event_id", "event_signature", "band"), pl.String),
@@ -59,10 +60,10 @@ _CORE_SCHEMA = {
 
 
 class Cores(NamedTuple):
-    """The three cores and what led to them."""
+    """The cores and what led to them."""
 
     items: pl.DataFrame
-    """One row per core and rank (the impact_core table); empty without a selection."""
+    """One row per core, draw and rank (the impact_core table); empty without a selection."""
     status: dict[str, Any]
     """The one row of the impact_status table."""
 
@@ -109,24 +110,33 @@ def ranked_items(attribution: pl.DataFrame, locked: pl.DataFrame, events: pl.Dat
 
 
 def cores_of(
-    ranked: pl.DataFrame, items: pl.DataFrame, *, num_items: int, num_events: int, seed: int, min_items: int = MIN_ITEMS
+    ranked: pl.DataFrame,
+    items: pl.DataFrame,
+    *,
+    num_items: int,
+    num_events: int,
+    num_draws: int,
+    seed: int,
+    min_items: int = MIN_ITEMS,
 ) -> Cores:
-    """The impact core and its two control cores.
+    """The impact core, its random cores and the loss core.
 
     Args:
         ranked: as ranked_items gives them.
         items: training items with item_id, content_sha256, family_id, base_loss (nats a token; nan counts as least).
         num_items: size of the core; fewer where the ranking or the families have no more.
         num_events: significant events that the ranking rests on.
-        seed: of the random core.
+        num_draws: random cores. Of no family more than its 1 / (1 + num_draws) lies in a core: as many others are left
+            for each of them.
+        seed: of the random cores; each is keyed by it and its draw.
         min_items: below this many there is no selection.
 
-    The k-th item of a family in one core replaces the k-th of that family in the impact core. The random core shares
-    no item with the impact core; the loss core may (`num_shared_with_loss` says how many it does).
-    ValueError unless 1 <= min_items <= num_items, on repeated items, and on an item without a loss.
+    The k-th item of a family in one core replaces the k-th of that family in the impact core. Random cores share
+    no item with the impact core or with each other; the loss core may (`num_shared_with_loss`: with the impact core).
+    ValueError unless 1 <= min_items <= num_items and num_draws >= 1, on repeated items, and on an item without a loss.
     """
-    _check(items, num_items, min_items)
-    room = items.group_by("family_id").agg(room=(pl.len() * MAX_FAMILY_SHARE).floor().cast(pl.Int64))
+    _check(items, num_items, min_items, num_draws)
+    room = items.group_by("family_id").agg(room=(pl.len() // (1 + num_draws)).cast(pl.Int64))
     core = (
         ranked.join(items.select("item_id", "base_loss"), on="item_id", how="inner", maintain_order="left")
         .join(room, on="family_id", how="left", maintain_order="left")
@@ -136,21 +146,23 @@ def cores_of(
     )
     if core.height < min_items:
         return Cores(pl.DataFrame(schema=_CORE_SCHEMA), _status(core.clear(), num_events, core.height))
-    others = items.filter(~pl.col("item_id").is_in(core["item_id"].to_list()))
-    random = _instead(core, _shuffled(others, seed))
     hardest = _instead(core, items.sort(pl.col("base_loss").fill_nan(-1.0), "content_sha256", descending=[True, False]))
-    rows = [_rows(IMPACT, core, core), _rows(RANDOM, random, core), _rows(LOSS, hardest, core)]
-    return Cores(pl.concat(rows), _status(core, num_events, core.height, hardest))
+    drawn = [_rows(RANDOM, own, core, draw) for draw, own in enumerate(_random_cores(core, items, num_draws, seed))]
+    rows = pl.concat([_rows(IMPACT, core, core), *drawn, _rows(LOSS, hardest, core)])
+    return Cores(rows, _status(core, num_events, core.height, hardest))
 
 
-def core_of(cores: pl.DataFrame, name: str) -> list[str]:
-    """item_id of one core in order of rank."""
-    return cores.filter(pl.col("core") == name).sort("rank")["item_id"].to_list()
+def core_of(cores: pl.DataFrame, name: str, draw: int = 0) -> list[str]:
+    """item_id of one core in order of rank; draw: which of the random ones."""
+    return cores.filter((pl.col("core") == name) & (pl.col("draw") == draw)).sort("rank")["item_id"].to_list()
 
 
-def _check(items: pl.DataFrame, num_items: int, min_items: int) -> None:
-    if not 1 <= min_items <= num_items:
-        raise ValueError(f"a core has 1 <= min_items <= num_items, got {min_items} and {num_items}")
+def _check(items: pl.DataFrame, num_items: int, min_items: int, num_draws: int) -> None:
+    if not 1 <= min_items <= num_items or num_draws < 1:
+        raise ValueError(
+            f"a core has 1 <= min_items <= num_items, got {min_items} and {num_items}, and at least one random core, "
+            f"got {num_draws}"
+        )
     if items["item_id"].is_duplicated().any():
         raise ValueError(
             f"training items are given twice: {items.filter(pl.col('item_id').is_duplicated())['item_id']}"
@@ -159,10 +171,20 @@ def _check(items: pl.DataFrame, num_items: int, min_items: int) -> None:
         raise ValueError(f"{items['base_loss'].null_count()} training items have no base_loss")
 
 
-def _shuffled(items: pl.DataFrame, seed: int) -> pl.DataFrame:
+def _random_cores(core: pl.DataFrame, items: pl.DataFrame, num_draws: int, seed: int) -> list[pl.DataFrame]:
+    """Cores from what neither the impact core nor an earlier draw holds."""
+    found, taken = [], core["item_id"].to_list()
+    for draw in range(num_draws):
+        left = items.filter(~pl.col("item_id").is_in(taken))
+        found.append(_instead(core, _shuffled(left, seed, draw)))
+        taken += found[-1]["item_id"].to_list()
+    return found
+
+
+def _shuffled(items: pl.DataFrame, seed: int, draw: int) -> pl.DataFrame:
     """In random order, whatever order they came in."""
     ordered = items.sort("content_sha256", "item_id")
-    return ordered.select(pl.all().gather(generator("impact_random_core", seed).permutation(ordered.height)))
+    return ordered.select(pl.all().gather(generator("impact_random_core", seed, draw).permutation(ordered.height)))
 
 
 def _instead(core: pl.DataFrame, candidates: pl.DataFrame) -> pl.DataFrame:
@@ -173,9 +195,10 @@ def _instead(core: pl.DataFrame, candidates: pl.DataFrame) -> pl.DataFrame:
     return wanted.join(chosen, on=["family_id", "place"], how="left", maintain_order="left").drop("place")
 
 
-def _rows(name: str, chosen: pl.DataFrame, core: pl.DataFrame) -> pl.DataFrame:
+def _rows(name: str, chosen: pl.DataFrame, core: pl.DataFrame, draw: int = 0) -> pl.DataFrame:
     keys = {
         "core": pl.lit(name),
+        "draw": pl.lit(draw),
         "rank": pl.int_range(1, pl.len() + 1, dtype=pl.Int64),
         "replaces": pl.lit(None, dtype=pl.String) if name == IMPACT else pl.Series(core["item_id"]),
     }
@@ -215,10 +238,9 @@ def _reason(word: str, num_events: int, num_triggers: int, num_ranked: int) -> s
     }[word]
 
 
-def family_counts(cores: pl.DataFrame, names: Sequence[str] = CORES) -> dict[str, dict[str, int]]:
-    """Core -> family -> items; equal for all cores by construction."""
-    found = {}
-    for name in names:
-        own = cores.filter(pl.col("core") == name).group_by("family_id").len().sort("family_id")
-        found[name] = {str(family): int(num) for family, num in own.iter_rows()}
+def family_counts(cores: pl.DataFrame) -> dict[tuple[str, int], dict[str, int]]:
+    """(core, draw) -> family -> items; equal for all cores by construction."""
+    found: dict[tuple[str, int], dict[str, int]] = {}
+    for core, draw, family, num in cores.group_by("core", "draw", "family_id").len().sort(pl.all()).iter_rows():
+        found.setdefault((core, draw), {})[family] = num
     return found

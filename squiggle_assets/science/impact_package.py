@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from squiggle_assets.science.canonical import canonical_json
-from squiggle_assets.science.impact_core import CORES, IMPACT
+from squiggle_assets.science.impact_core import IMPACT
 from squiggle_assets.science.impact_template import NAMES
 from squiggle_assets.science.waves import FollowUp
 
@@ -36,17 +36,22 @@ def package_files(
     """File name -> bytes.
 
     impact_core.jsonl (empty without a selection), impact_ramp.yaml of the first weight and impact_ramp_w<w>.yaml of
-    further ones, both controls under controls/, expected_exposure.jsonl of the arms with a core, claims and effects.
+    further ones, all controls under controls/ (random cores from the second draw on as random_core_2.jsonl and
+    random_core_ramp_2.yaml), expected_exposure.jsonl of the arms with a core, claims and effects.
     curricula, exposure: rows of the confirmation wave's tables of these names; followups in the study's order.
     """
-    files = {f"{'' if core == IMPACT else 'controls/'}{core}_core.jsonl": _items(cores, pool, core) for core in CORES}
+    made = {(each.core, each.draw): None for each in followups if each.core is not None}
+    files = {
+        f"{'' if core == IMPACT else 'controls/'}{core}_core{_draw(draw)}.jsonl": _items(cores, pool, core, draw)
+        for core, draw in made
+    }
     texts = dict(curricula.select("arm", "yaml_text").iter_rows())
     first = next((each.weight for each in followups if each.core is not None), None)
     for each in followups:
         if each.core is not None and each.name in texts:
             more = "" if each.weight == first else f"_w{each.weight}"
             folder = "" if each.core == IMPACT else "controls/"
-            files[f"{folder}{NAMES[each.core]}{more}.yaml"] = texts[each.name].encode("utf-8")
+            files[f"{folder}{NAMES[each.core]}{_draw(each.draw)}{more}.yaml"] = texts[each.name].encode("utf-8")
     with_core = [each.name for each in followups if each.core is not None]
     drawn = exposure.filter(pl.col("arm").is_in(with_core) & (pl.col("expected_draws") > 0))
     files["expected_exposure.jsonl"] = _lines(drawn.sort("arm", "phase_idx", "item_id"))
@@ -96,9 +101,13 @@ def package_manifest(
     }
 
 
-def _items(cores: pl.DataFrame, pool: pl.DataFrame, core: str) -> bytes:
+def _draw(draw: int) -> str:
+    return f"_{draw + 1}" if draw else ""
+
+
+def _items(cores: pl.DataFrame, pool: pl.DataFrame, core: str, draw: int) -> bytes:
     """One line an item, best first: all it is in the pool, its rank and base loss, and for the core its evidence."""
-    own = cores.filter(pl.col("core") == core).sort("rank")
+    own = cores.filter((pl.col("core") == core) & (pl.col("draw") == draw)).sort("rank")
     evidence = [*_EVIDENCE, *_IDS] if core == IMPACT else ["replaces"]
     chosen = own.select("rank", "item_id", "base_loss", *(pl.col(name) for name in evidence))
     rows = chosen.rename({"arm": "evidence_arm"}, strict=False).join(pool, on="item_id", how="left").sort("rank")

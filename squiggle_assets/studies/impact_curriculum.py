@@ -11,6 +11,8 @@ from squiggle_assets.studies.curriculum_ab import CURRICULUM_AB
 
 _WEIGHTS = (2, 1, 4)
 """In the order in which profiles take them."""
+_RANDOM_CORES = 5
+"""Draws of the random core per weight; a profile says how many it makes."""
 
 IMPACT_CURRICULUM: Study = replace(
     CURRICULUM_AB,
@@ -25,9 +27,10 @@ IMPACT_CURRICULUM: Study = replace(
     followups=(
         FollowUp(parent="iid", condition="exact"),
         *(
-            FollowUp(parent="iid", condition="exact", core=core, weight=weight)
+            FollowUp(parent="iid", condition="exact", core=core, weight=weight, draw=draw)
             for weight in _WEIGHTS
             for core in get_args(Core)
+            for draw in range(_RANDOM_CORES if core == "random" else 1)
         ),
     ),
 )

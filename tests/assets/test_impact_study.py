@@ -27,12 +27,14 @@ from squiggle_assets.science.waves import CONFIRMATION, Roster
 from squiggle_assets.studies.curriculum_ab import CURRICULUM_AB
 from squiggle_assets.studies.impact_curriculum import IMPACT_CURRICULUM as WHOLE
 
-STUDY = replace(WHOLE, followups=WHOLE.followups[:4])
-"""As a profile with one weight makes it."""
+STUDY = WHOLE.sized(profiles.load("test"))
+"""With one weight and three random cores."""
 GRAPH = Graph(STUDY, shared.nodes() + impact_study.nodes(STUDY), {**ALL, **TABLES})
 ROSTER = Roster((1, 2), (5, 7))
 PROFILE = replace(profiles.load("test"), num_seeds=2)
-IMPACT, RANDOM, LOSS, PLAIN = "iid.impact-w2", "iid.random-w2", "iid.loss-w2", "iid.exact"
+IMPACT, LOSS, PLAIN = "iid.impact-w2", "iid.loss-w2", "iid.exact"
+RANDOMS = ("iid.random-w2", "iid.random-w2-2", "iid.random-w2-3")
+ARMS = (PLAIN, IMPACT, *RANDOMS, LOSS)
 
 
 def step(arm: str | None = None, seed: int | None = None, **rest: Any) -> Any:
@@ -59,8 +61,9 @@ def test_discovery_is_that_of_curriculum_ab_so_its_runs_are_found():
 
 
 def test_the_first_weight_is_two_and_every_weight_has_its_controls():
-    assert [each.name for each in STUDY.followups] == [PLAIN, IMPACT, RANDOM, LOSS]
-    assert [each.weight for each in WHOLE.followups] == [0, 2, 2, 2, 1, 1, 1, 4, 4, 4]
+    assert [each.name for each in STUDY.followups] == list(ARMS)
+    assert [each.weight for each in WHOLE.followups] == [0, *(7 * [2]), *(7 * [1]), *(7 * [4])]
+    assert [each.draw for each in WHOLE.followups if each.core == "random"] == 3 * [0, 1, 2, 3, 4]
 
 
 def test_what_is_selected_reaches_fresh_runs_only_through_the_core():
@@ -77,7 +80,7 @@ def test_fresh_runs_are_judged_by_discoverys_placebo_arm_and_agree_among_themsel
     assert fed(f"{CONFIRMATION}/events", "manifest", Partition(IMPACT, 5)) == [f"{IMPACT}|5"]
     assert fed(f"{CONFIRMATION}/consensus", "events", Partition(IMPACT)) == [f"{IMPACT}|5", f"{IMPACT}|7"]
     assert fed("impact_conclusions", "manifest", NOWHERE) == [
-        f"{arm}|{seed}" for arm in sorted((PLAIN, IMPACT, RANDOM, LOSS)) for seed in (5, 7)
+        f"{arm}|{seed}" for arm in sorted(ARMS) for seed in (5, 7)
     ]
     assert fed("impact_core", "trace", NOWHERE)[0] == "balanced|1"
 
@@ -95,8 +98,8 @@ def test_the_report_rests_on_the_fresh_runs_and_on_how_the_core_came_about():
         *("claims", "impact_design", "impact_status", "impact_core", "impact_effects"),
         *(f"{CONFIRMATION}/expected_exposure", f"{CONFIRMATION}/run_manifest"),
     }
-    assert fed("report", "expected_exposure", NOWHERE) == sorted([IMPACT, RANDOM, LOSS, PLAIN])
-    assert len(fed("report", "run_manifest", NOWHERE)) == 4 * len(ROSTER.fresh)
+    assert fed("report", "expected_exposure", NOWHERE) == sorted(ARMS)
+    assert len(fed("report", "run_manifest", NOWHERE)) == 6 * len(ROSTER.fresh)
 
 
 def test_nothing_of_the_confirmation_wave_feeds_the_core():
@@ -124,6 +127,17 @@ def test_three_seeds_cannot_reach_alpha_and_the_design_says_so():
     # 2 pairs: the smallest p is 1/4
     assert not rows["reaches_alpha"].any() and rows["smallest_p"].to_list() == [0.25] * 3
     assert rows.filter(pl.col("family") == "learning")["seeds_for_alpha"].item() == 8
+    assert rows["num_draws"].to_list() == [3] * 3
+
+
+def test_with_one_random_core_nothing_reaches_alpha_however_many_seeds():
+    at = Scope(
+        study=replace(STUDY, followups=tuple(f for f in STUDY.followups if not f.draw)), profile=PROFILE, num_seeds=8
+    )
+    at = replace(at, profile=replace(PROFILE, num_seeds=8))
+    rows = ImpactDesign.validate(impact._design(SimpleNamespace(scope=at))["impact_design"])
+    assert not rows["reaches_alpha"].any() and rows["spreads_for_alpha"].null_count() == 3
+    assert (rows["smallest_q"] <= 0.05).all()
 
 
 ITEMS = pl.DataFrame(
@@ -180,10 +194,15 @@ def test_without_a_significant_event_the_best_one_still_ranks_and_no_row_says_mo
     made = made_core()
     core, status = ImpactCore.validate(made["impact_core"]), ImpactStatus.validate(made["impact_status"])
     row = status.row(0, named=True)
-    # 60 items in 3 families, at most half of each: 30
-    assert (row["status"], row["num_items"], row["num_significant_events"], row["event_q"]) == ("ranked", 30, 0, 0.4)
+    # 60 items in 3 families of 20, which three random cores and this one share: 5 of each
+    assert (row["status"], row["num_items"], row["num_significant_events"], row["event_q"]) == ("ranked", 15, 0, 0.4)
     own = core.filter(pl.col("core") == "impact")
-    assert own.height == 30 and not own["is_significant"].any() and own["lb05"].is_sorted(descending=True)
+    assert (
+        own.height == 15
+        and core["draw"].max() == 2
+        and not own["is_significant"].any()
+        and own["lb05"].is_sorted(descending=True)
+    )
 
 
 @pytest.mark.usefixtures("tiny")
@@ -216,10 +235,12 @@ def test_the_arms_of_a_weight_expect_the_same_draws_and_differ_in_their_core(mon
     rows, exposure = curricula(core)
     Curriculum.validate(rows)
     ExpectedExposure.validate(exposure)
-    assert rows["curriculum_id"].n_unique() == 4
+    assert rows["curriculum_id"].n_unique() == rows["curriculum_name"].n_unique() == 6
     assert impact_outcomes._residual(STUDY, exposure) < 1e-9
     skewed = exposure.with_columns(
-        expected_draws=pl.when(pl.col("arm") == RANDOM).then(pl.col("expected_draws") + 0.1).otherwise("expected_draws")
+        expected_draws=pl.when(pl.col("arm") == RANDOMS[2])
+        .then(pl.col("expected_draws") + 0.1)
+        .otherwise("expected_draws")
     )
     with pytest.raises(RuntimeError, match=r"differ by 0\.1"):
         impact_outcomes._residual(STUDY, skewed)
@@ -269,11 +290,16 @@ def test_the_package_holds_the_core_its_curriculum_and_the_verdicts():
     )["impact_package"]
     assert set(draft.files) == {
         "impact_core.jsonl", "impact_ramp.yaml", "expected_exposure.jsonl", "claims.jsonl", "effects.jsonl",
-        "controls/random_core.jsonl", "controls/loss_core.jsonl", "controls/random_core_ramp.yaml",
-        "controls/loss_core_ramp.yaml",
+        "controls/random_core.jsonl", "controls/random_core_2.jsonl", "controls/random_core_3.jsonl",
+        "controls/random_core_ramp.yaml", "controls/random_core_ramp_2.yaml", "controls/random_core_ramp_3.yaml",
+        "controls/loss_core.jsonl", "controls/loss_core_ramp.yaml",
     }  # fmt: skip
+    for mark in ("", "_2", "_3"):
+        held = {json.loads(line)["item_id"] for line in draft.files[f"controls/random_core{mark}.jsonl"].splitlines()}
+        ramp = parse_template(draft.files[f"controls/random_core_ramp{mark}.yaml"].decode(), "x.yaml")
+        assert len(held) == 15 and set(ramp.phases[0].weights.start) == {f"item:{item}" for item in held}
     items = [json.loads(line) for line in draft.files["impact_core.jsonl"].splitlines()]
-    assert [item["rank"] for item in items] == list(range(1, 31))
+    assert [item["rank"] for item in items] == list(range(1, 16))
     assert {"problem", "solution", "family_id", "lift", "q_value", "effect", "consensus_event_id"} <= set(items[0])
     template = parse_template(draft.files["impact_ramp.yaml"].decode(), "impact_ramp.yaml")
     assert set(template.phases[0].weights.start) == {f"item:{item['item_id']}" for item in items}
@@ -285,7 +311,7 @@ def test_the_package_holds_the_core_its_curriculum_and_the_verdicts():
     assert set(manifest["source_licences"]) == {"generated", "x"}
     assert manifest["status"]["status"] == "ranked" and manifest["seeds"]["confirmation"] == list(STUDY.fresh_seeds[:2])
     assert {entry["path"] for entry in manifest["files"]} == set(draft.files)
-    assert next(entry["rows"] for entry in manifest["files"] if entry["path"] == "impact_core.jsonl") == 30
+    assert next(entry["rows"] for entry in manifest["files"] if entry["path"] == "impact_core.jsonl") == 15
 
 
 def test_losses_of_the_base_model_are_measured_item_by_item(monkeypatch: pytest.MonkeyPatch):

@@ -17,15 +17,17 @@ from squiggle_assets.schemas.claims import Claims
 from squiggle_assets.schemas.curriculum import ExpectedExposure
 from squiggle_assets.schemas.impact import ImpactCore, ImpactDesign, ImpactEffects, ImpactStatus
 from squiggle_assets.schemas.runs import RunManifest
-from squiggle_assets.science.impact_claims import attainable_by_family, trios_of
+from squiggle_assets.science.impact_arms import attainable_by_family, trios_of
 from squiggle_assets.science.impact_effects import EVENTS, OUTCOMES
 from squiggle_assets.studies.impact_curriculum import IMPACT_CURRICULUM
 from tests.report import small_study
 from tests.report.small_evidence import claim
 
-STUDY = replace(IMPACT_CURRICULUM, followups=IMPACT_CURRICULUM.followups[:4])
-IMPACT, RANDOM, LOSS, PLAIN = "iid.impact-w2", "iid.random-w2", "iid.loss-w2", "iid.exact"
-CORES = {IMPACT: "impact", RANDOM: "random", LOSS: "loss"}
+STUDY = IMPACT_CURRICULUM.sized(profiles.load("demo"))
+IMPACT, LOSS, PLAIN, MEAN = "iid.impact-w2", "iid.loss-w2", "iid.exact", "iid.random-w2-mean"
+RANDOMS = ("iid.random-w2", "iid.random-w2-2", "iid.random-w2-3")
+CORES = {IMPACT: ("impact", 0), LOSS: ("loss", 0)} | {arm: ("random", draw) for draw, arm in enumerate(RANDOMS)}
+ARMS = (*CORES, PLAIN)
 SHA = "a" * 64
 
 
@@ -33,10 +35,14 @@ def model_row(model: Any, **given: Any) -> dict[str, Any]:
     return {**dict.fromkeys(model.to_schema().columns), **given}
 
 
+def item_id(core: str, draw: int, rank: int) -> str:
+    return f"{core}{draw + 1 if draw else ''}_{rank}"
+
+
 def core() -> pl.DataFrame:
     """Eight items a core of two families; the hardest of them cost twice as much."""
     rows = []
-    for name, loss in (("impact", 1.0), ("random", 1.1), ("loss", 2.0)):
+    for (name, draw), loss in zip(CORES.values(), (1.0, 2.0, 1.1, 1.2, 1.3), strict=True):
         for rank in range(1, 9):
             family = "cyclic_groups" if rank % 2 else "inequalities"
             own = {"replaces": None if name == "impact" else f"impact_{rank}", "base_loss": loss + rank / 100}
@@ -45,7 +51,8 @@ def core() -> pl.DataFrame:
                 own |= {"lb05": 1.5 - rank / 10, "q_value": 0.01, "is_significant": True}
             rows.append(
                 model_row(
-                    ImpactCore, core=name, rank=rank, item_id=f"{name}_{rank}", family_id=family, content_sha256=SHA,
+                    ImpactCore, core=name, draw=draw, rank=rank, item_id=item_id(name, draw, rank),
+                    family_id=family, content_sha256=SHA,
                     **own,
                 )
             )  # fmt: skip
@@ -62,9 +69,9 @@ def status(word: str = "triggers", **given: Any) -> pl.DataFrame:
 def exposure(uneven: float = 0.0) -> pl.DataFrame:
     """A core of 8 items with 30 draws each and 100 others with 5; uneven: more of the impact arm's first one."""
     rows = []
-    for arm in (IMPACT, RANDOM, LOSS, PLAIN):
+    for arm in ARMS:
         for number in range(108):
-            name = f"{CORES.get(arm)}_{number + 1}" if number < 8 else f"other_{number}"
+            name = item_id(*CORES.get(arm, ("none", 0)), number + 1) if number < 8 else f"other_{number}"
             draws = 30.0 + (uneven if arm == IMPACT and number == 0 else 0.0) if number < 8 else 5.0
             rows.append(
                 {"arm": arm, "curriculum_id": "c", "phase_idx": 0, "phase": "core", "start_step": 0, "end_step": 46}
@@ -77,7 +84,7 @@ def manifest() -> pl.DataFrame:
     one = small_study.run_manifest().row(0, named=True)
     rows = [
         {**one, "arm": arm, "seed": seed, "run_id": f"{arm}{seed}", "num_tokens": 20_000 + 100 * seed}
-        for arm in (IMPACT, RANDOM, LOSS, PLAIN)
+        for arm in ARMS
         for seed in range(8)
     ]
     return frame(RunManifest, rows)
@@ -90,12 +97,14 @@ def effects() -> pl.DataFrame:
         for outcome in OUTCOMES:
             size = {"consensus events": 2.0, "steps": -8.0, "share": 0.02}.get(outcome.unit, -0.03)
             size *= 1.0 if arm == IMPACT else 0.1
+            over_cores = {"p_cores": 0.004, "num_draws": 3} if against == MEAN else {}
             counts = {"ratio": 2.0, "ratio_lo": 0.8, "ratio_hi": 5.0} if outcome.name == EVENTS else {}
             rows.append(
                 model_row(
                     ImpactEffects, study="s", analysis_id="a", arm=arm, against=against, weight=2,
                     outcome=outcome.name, unit=outcome.unit, value=4.0, value_against=4.0 - size, estimate=size,
                     ci_lo=size - abs(size) / 2, ci_hi=size + abs(size) / 2, p_value=0.004, smallest_p=1 / 256,
+                    p_seeds=0.002, **over_cores,
                     num_pairs=8, claimed=arm == IMPACT, **counts,
                 )
             )  # fmt: skip
@@ -166,12 +175,15 @@ def test_the_frames_of_these_tests_are_tables_of_the_project() -> None:
 def test_what_was_found_is_told_against_the_random_core_with_both_values_and_the_ratio(text: str) -> None:
     found = text[: text.index("## Claims")]
     assert "18 claims: 18 exploratory." in found
-    assert found.count("**exploratory**") == 6, "one an outcome, against the random core alone"
+    assert found.count("**exploratory**") == 6, "one an outcome, against the random cores alone"
     assert (
-        "against arm iid.random-w2. 4.00 in iid.impact-w2, 2.00 in iid.random-w2; event rate ratio 2.00 "
+        "against arm iid.random-w2-mean. 4.00 in iid.impact-w2, 2.00 in iid.random-w2-mean; event rate ratio 2.00 "
         "\\[0.800, 5.00\\]; difference 2.00 consensus events, 95 % interval \\[1.00, 3.00\\]"
     ) in found
-    assert "12 claims against the high-loss core and the plain curriculum stand below." in found
+    assert (
+        "12 claims against the high-loss core and the plain curriculum stand below; the high-loss core is one choice"
+        in found
+    )
     assert "more than exploratory" not in found, "all items are triggers"
 
 
@@ -189,7 +201,7 @@ def test_the_claims_are_told_apart_in_the_forest() -> None:
     from squiggle_assets.report.evidence_figures import short_claim
 
     named = [(row["claim"].split(":")[-1], short_claim(row)) for row in claims().iter_rows(named=True)]
-    assert len(set(named)) == 18 and (EVENTS, "iid.impact-w2 − iid.random-w2") in named
+    assert len(set(named)) == 18 and (EVENTS, "iid.impact-w2 − iid.random-w2-mean") in named
 
 
 def test_a_design_that_cannot_reach_alpha_is_a_warning_with_the_seeds_that_could(text: str) -> None:
@@ -205,27 +217,48 @@ def test_a_design_that_cannot_reach_alpha_is_a_warning_with_the_seeds_that_could
     assert "(seeds that could: events 6, cell 7, learning 8)" in said
 
 
+def test_how_far_beyond_the_random_cores_an_effect_has_to_lie_is_told_and_one_core_is_a_warning(text: str) -> None:
+    # t of 2 degrees of freedom at .05 / 3, times sqrt(1 + 1 / 3)
+    assert cells(text, "events")[8:] == ["3", "6.17"] and "With one random core" not in text
+    one = replace(STUDY, followups=tuple(each for each in STUDY.followups if not each.draw))
+    design = [
+        {"study": "s", "n_seeds": 8, "alpha": 0.05, "reaches_alpha": False}
+        | found._asdict()
+        | {"spreads_for_alpha": None}
+        for found in attainable_by_family(one, 8)
+    ]
+    said = words(impact_design=frame(ImpactDesign, design))
+    assert "**Warning.** With one random core nothing is known of another draw" in said
+    assert cells(said, "events")[8:] == ["1", "–"]
+
+
 def test_an_item_stands_beside_those_that_replace_it(text: str) -> None:
     row = cells(text, "1")
     assert row[1:3] == ["cyclic_groups", "impact_1 (1.01)"] and row[3] == "9.00"
     assert row[7:9] == ["random_1 (1.11)", "loss_1 (2.01)"]
-    assert cells(text, "cyclic_groups")[1:] == ["4", "1.04", "1.14", "2.04"]
+    assert cells(text, "cyclic_groups")[1:] == ["4", "1.04", "1.24", "2.04"]  # of three random cores: 1.14, 1.24, 1.34
 
 
 def test_exposure_is_compared_core_by_core_and_a_difference_is_told(text: str) -> None:
     assert cells(text, IMPACT)[1:] == ["impact core, weight 2", "240", "500", "8", "0", "20,350"]
     assert cells(text, PLAIN)[1:4] == ["no core", "–", "740"]
-    assert "expect the same draws, up to 0 of one draw" in text
+    assert cells(text, RANDOMS[2])[1:4] == ["random 3 core, weight 2", "240", "500"]
+    assert "the 5 cores expect the same draws, up to 0 of one draw" in text
     assert "expect the same draws, up to 0.25 of one draw" in words(expected_exposure=exposure(0.25))
 
 
 def test_every_pair_stands_with_interval_and_ratio_controls_among_each_other_too(text: str) -> None:
     rows = [line for line in text.splitlines() if line.startswith(f"| {EVENTS} | ")]
-    assert len(rows) == 6 and [row.endswith("| yes |") for row in rows] == [True] * 3 + [False] * 3
+    assert len(rows) == 8 and [row.endswith("| yes |") for row in rows] == [True] * 3 + [False] * 5
     assert (
-        "| impact − random (weight 2) | 4 / 2 | 2.00 \\[1.00, 3.00\\] | 2.00 \\[0.800, 5.00\\] | 0.004 | 8 |" in rows[0]
+        "| impact − mean of random (weight 2) | 4 / 2 | 2.00 \\[1.00, 3.00\\] | 2.00 \\[0.800, 5.00\\] "
+        "| 0.004 | 0.004 | 8 |" in rows[0]
     )
-    assert f"Consensus events of {IMPACT} against {RANDOM}: 4 and 2, rate ratio 2.00" in text
+    assert [row.split(" | ")[1] for row in rows[3:]] == [
+        "random − no core (weight 2)", "random 2 − no core (weight 2)", "random 3 − no core (weight 2)",
+        "loss − no core (weight 2)", "loss − mean of random (weight 2)",
+    ]  # fmt: skip
+    assert f"Consensus events of {IMPACT} against {MEAN}: 4 and 2, rate ratio 2.00" in text
 
 
 def test_a_core_that_only_ranks_is_said_to_confirm_nothing() -> None:

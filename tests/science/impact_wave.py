@@ -16,10 +16,14 @@ from squiggle_assets.science.impact_claims import ImpactResult, impact_result
 from squiggle_assets.science.waves import FollowUp
 
 SEEDS = tuple(range(100, 108))
-IMPACT, RANDOM, LOSS, PLAIN = NAMES = ("iid.impact-w2", "iid.random-w2", "iid.loss-w2", "iid.exact")
+IMPACT, LOSS, PLAIN = "iid.impact-w2", "iid.loss-w2", "iid.exact"
+RANDOMS = ("iid.random-w2", "iid.random-w2-2", "iid.random-w2-3")
+MEAN = "iid.random-w2-mean"
+NAMES = (IMPACT, *RANDOMS, LOSS, PLAIN)
 FOLLOWUPS = (
     FollowUp(parent="iid", condition="exact"),
-    *(FollowUp(parent="iid", condition="exact", core=core, weight=2) for core in ("impact", "random", "loss")),
+    *(FollowUp(parent="iid", condition="exact", core=core, weight=2) for core in ("impact", "loss")),
+    *(FollowUp(parent="iid", condition="exact", core="random", weight=2, draw=draw) for draw in range(3)),
 )
 SPEC = replace(fake.SPEC, draws_per_cell=10)
 STUDY = fake.study(name="impact", kind="impact", fresh_seeds=SEEDS, contrasts=(), followups=FOLLOWUPS, consensus=SPEC)

@@ -114,7 +114,7 @@ def test_triggers_come_first_then_what_is_away_from_boundaries_then_the_larger_l
 def test_a_trigger_of_an_event_that_is_not_significant_makes_no_core_of_triggers():
     weak = ranking_events(events(("e", "blocked", 0.2, False)), STUDY)
     ranked = ranked_items(attribution(*(("e", "blocked", f"f-{k}", 0.5, True) for k in range(8))), LOCKED, weak)
-    made = cores_of(ranked, pool(f=40), num_items=8, num_events=0, seed=0)
+    made = cores_of(ranked, pool(f=40), num_items=8, num_events=0, num_draws=1, seed=0)
     assert made.status["status"] == "ranked" and made.status["num_triggers"] == 0
     assert made.items.filter(pl.col("core") == IMPACT)["is_trigger"].all()  # what attribution said stays on record
 
@@ -124,7 +124,13 @@ def test_a_trigger_of_an_event_that_is_not_significant_makes_no_core_of_triggers
 
 def test_controls_take_the_place_of_core_items_family_by_family():
     made = cores_of(
-        ranking("f-0", "g-0", "f-1", "g-1"), pool(f=20, g=10), num_items=4, num_events=1, seed=0, min_items=2
+        ranking("f-0", "g-0", "f-1", "g-1"),
+        pool(f=20, g=10),
+        num_items=4,
+        num_events=1,
+        num_draws=1,
+        seed=0,
+        min_items=2,
     )
     assert core_of(made.items, IMPACT) == ["f-0", "g-0", "f-1", "g-1"]
     # the hardest of f are f-19, f-18, of g g-9, g-8
@@ -133,22 +139,52 @@ def test_controls_take_the_place_of_core_items_family_by_family():
     assert [name.split("-")[0] for name in core_of(made.items, RANDOM)] == ["f", "g", "f", "g"]
     assert made.status["status"] == "triggers" and made.status["num_shared_with_loss"] == 0
     counts = family_counts(made.items)
-    assert counts[IMPACT] == counts[RANDOM] == counts[LOSS] == {"f": 2, "g": 2}
+    assert counts[IMPACT, 0] == counts[RANDOM, 0] == counts[LOSS, 0] == {"f": 2, "g": 2}
 
 
-def test_the_random_core_shares_nothing_with_the_core_and_depends_on_its_seed_only():
+def test_a_random_core_shares_nothing_with_the_core_and_depends_on_its_seed_only():
     ranked, items = ranking(*(f"f-{k}" for k in range(10))), pool(f=20)
     cores = [
-        core_of(cores_of(ranked, frame, num_items=10, num_events=1, seed=seed).items, RANDOM)
+        core_of(cores_of(ranked, frame, num_items=10, num_events=1, num_draws=1, seed=seed).items, RANDOM)
         for frame, seed in ((items, 0), (items.sample(fraction=1.0, shuffle=True, seed=1), 0), (items, 1))
     ]
     assert cores[0] == cores[1] and cores[0] != cores[2]
     assert len(set(cores[0])) == 10 and not set(cores[0]) & {f"f-{k}" for k in range(10)}
 
 
+def test_no_two_of_the_core_and_its_random_ones_share_an_item_and_every_family_has_as_many_of_each():
+    ranked = ranking(*(f"f-{k}" for k in range(9)), *(f"g-{k}" for k in range(3)))
+    made = cores_of(ranked, pool(f=40, g=12), num_items=12, num_events=1, num_draws=3, seed=0)
+    held = [core_of(made.items, IMPACT), *(core_of(made.items, RANDOM, draw) for draw in range(3))]
+    assert [len(core) for core in held] == [12] * 4 and len(set().union(*held)) == 48
+    counts = family_counts(made.items)
+    assert set(counts) == {(IMPACT, 0), (RANDOM, 0), (RANDOM, 1), (RANDOM, 2), (LOSS, 0)}
+    assert all(of_core == {"f": 9, "g": 3} for of_core in counts.values())
+    second = made.items.filter((pl.col("core") == RANDOM) & (pl.col("draw") == 1)).sort("rank")
+    assert second["replaces"].to_list() == held[0]
+
+
+def test_a_draw_does_not_depend_on_how_many_there_are():
+    ranked, items = ranking(*(f"f-{k}" for k in range(8))), pool(f=60)
+    few, more = (cores_of(ranked, items, num_items=8, num_events=1, num_draws=n, seed=0).items for n in (2, 5))
+    assert [core_of(few, RANDOM, d) for d in (0, 1)] == [core_of(more, RANDOM, d) for d in (0, 1)]
+    assert core_of(more, RANDOM, 0) != core_of(more, RANDOM, 1)
+
+
+def test_every_random_core_leaves_room_for_the_others():
+    # of 24 items a core and 5 random ones hold 4 each, however high the others rank
+    ranked = ranking(*(f"g-{k}" for k in range(9)), *(f"f-{k}" for k in range(9)))
+    made = cores_of(ranked, pool(g=24, f=60), num_items=12, num_events=1, num_draws=5, seed=0)
+    assert core_of(made.items, IMPACT) == [*(f"g-{k}" for k in range(4)), *(f"f-{k}" for k in range(8))]
+    assert made.items.filter(pl.col("core") != LOSS)["item_id"].n_unique() == 6 * 12
+
+
 def test_the_random_core_is_a_fair_draw():
     ranked, items = ranking(*(f"f-{k}" for k in range(8))), pool(f=24)
-    drawn = [core_of(cores_of(ranked, items, num_items=8, num_events=1, seed=s).items, RANDOM) for s in range(200)]
+    drawn = [
+        core_of(cores_of(ranked, items, num_items=8, num_events=1, num_draws=1, seed=s).items, RANDOM)
+        for s in range(200)
+    ]
     counts = pl.Series([item for core in drawn for item in core]).value_counts()["count"]
     # 16 items, each with probability 1/2 in each of 200 cores: mean 100, sd 7.1
     assert len(counts) == 16 and counts.min() > 100 - 4 * 7.1 and counts.max() < 100 + 4 * 7.1
@@ -156,45 +192,58 @@ def test_the_random_core_is_a_fair_draw():
 
 def test_at_most_half_of_a_family_goes_into_a_core():
     ranked = ranking(*(f"g-{k}" for k in range(5)), *(f"f-{k}" for k in range(9)))
-    made = cores_of(ranked, pool(f=30, g=5), num_items=9, num_events=1, seed=0)
+    made = cores_of(ranked, pool(f=30, g=5), num_items=9, num_events=1, num_draws=1, seed=0)
     assert core_of(made.items, IMPACT) == ["g-0", "g-1", *(f"f-{k}" for k in range(7))]
 
 
 def test_the_loss_core_may_hold_items_of_the_core_and_says_how_many():
-    made = cores_of(ranking(*(f"f-{k}" for k in range(16, 24))), pool(f=24), num_items=8, num_events=1, seed=0)
+    made = cores_of(
+        ranking(*(f"f-{k}" for k in range(16, 24))), pool(f=24), num_items=8, num_events=1, num_draws=1, seed=0
+    )
     assert made.status["num_shared_with_loss"] == 8
 
 
 def test_an_item_that_may_not_be_trained_on_is_passed_over():
-    made = cores_of(ranking("h-0", *(f"f-{k}" for k in range(8))), pool(f=24), num_items=8, num_events=1, seed=0)
+    made = cores_of(
+        ranking("h-0", *(f"f-{k}" for k in range(8))), pool(f=24), num_items=8, num_events=1, num_draws=1, seed=0
+    )
     assert core_of(made.items, IMPACT) == [f"f-{k}" for k in range(8)]
 
 
 def test_a_core_of_some_triggers_is_mixed():
     rows = [("e", "blocked", f"f-{k}", 0.5 - 0.01 * k, k < 3) for k in range(8)]
     ranked = ranked_items(attribution(*rows), LOCKED, ranking_events(events(("e", "blocked", 0.01, False)), STUDY))
-    status = cores_of(ranked, pool(f=24), num_items=8, num_events=1, seed=0).status
+    status = cores_of(ranked, pool(f=24), num_items=8, num_events=1, num_draws=1, seed=0).status
     assert (status["status"], status["num_triggers"]) == ("mixed", 3)
 
 
 def test_too_few_ranked_items_are_no_selection_and_not_an_error():
-    made = cores_of(ranking("f-0", "f-1"), pool(f=24), num_items=8, num_events=1, seed=0)
+    made = cores_of(ranking("f-0", "f-1"), pool(f=24), num_items=8, num_events=1, num_draws=1, seed=0)
     assert made.items.is_empty() and made.status["status"] == "no_selection" and made.status["core_sha256"] is None
-    nothing = cores_of(ranking("f-0").clear(), pool(f=24), num_items=8, num_events=0, seed=0)
+    nothing = cores_of(ranking("f-0").clear(), pool(f=24), num_items=8, num_events=0, num_draws=1, seed=0)
     assert nothing.status["status"] == "no_selection" and nothing.status["band"] is None
 
 
 def test_rows_are_those_of_the_table():
-    made = cores_of(ranking(*(f"f-{k}" for k in range(8))), pool(f=24), num_items=8, num_events=1, seed=0)
+    made = cores_of(ranking(*(f"f-{k}" for k in range(8))), pool(f=24), num_items=8, num_events=1, num_draws=1, seed=0)
     assert ImpactCore.validate(made.items).height == 24
-    ImpactCore.validate(cores_of(ranking("f-0"), pool(f=24), num_items=8, num_events=1, seed=0).items)
+    ImpactCore.validate(cores_of(ranking("f-0"), pool(f=24), num_items=8, num_events=1, num_draws=1, seed=0).items)
 
 
 def test_what_makes_no_core_is_refused():
     ranked, items = ranking("f-0"), pool(f=4)
     with pytest.raises(ValueError, match="1 <= min_items <= num_items, got 8 and 4"):
-        cores_of(ranked, items, num_items=4, num_events=1, seed=0)
+        cores_of(ranked, items, num_items=4, num_events=1, num_draws=1, seed=0)
+    with pytest.raises(ValueError, match="at least one random core, got 0"):
+        cores_of(ranked, items, num_items=8, num_events=1, num_draws=0, seed=0)
     with pytest.raises(ValueError, match="given twice"):
-        cores_of(ranked, pl.concat([items, items]), num_items=8, num_events=1, seed=0)
+        cores_of(ranked, pl.concat([items, items]), num_items=8, num_events=1, num_draws=1, seed=0)
     with pytest.raises(ValueError, match="no base_loss"):
-        cores_of(ranked, items.with_columns(base_loss=pl.lit(None, pl.Float64)), num_items=8, num_events=1, seed=0)
+        cores_of(
+            ranked,
+            items.with_columns(base_loss=pl.lit(None, pl.Float64)),
+            num_items=8,
+            num_events=1,
+            num_draws=1,
+            seed=0,
+        )

@@ -124,8 +124,8 @@ def test_edits_count_replays_not_slots_and_both_waves_for_the_study_they_repeat(
     ]
 
 
-def _core(core, rank, item, study="s"):
-    return {"study": study, "core": core, "rank": rank, "item_id": item}
+def _core(core, rank, item, study="s", draw=0):
+    return {"study": study, "core": core, "draw": draw, "rank": rank, "item_id": item}
 
 
 def _mode(signature, item, mode_class):
@@ -146,8 +146,9 @@ def _evidence(run, **given):
 
 def test_the_evidence_of_an_item_is_one_row_however_many_tables_speak_of_it(run):
     # p: trigger of e1 and e2, in two cores, edited in 2 + 1 replays, two classes over two kinds of event, its order row
-    # in three arms. y is known from edits, o from order alone. The family row of order and that of the placebo
-    # comparison are of no item of this mart. An id that two contents in the pool share makes no second row.
+    # in three arms. r stands in two random cores and counts once. y is known from edits, o from order alone. The family
+    # row of order and that of the placebo comparison are of no item of this mart. An id that two contents in the pool
+    # share makes no second row.
     found = _evidence(
         run,
         trigger_attribution=table(
@@ -159,6 +160,7 @@ def test_the_evidence_of_an_item_is_one_row_however_many_tables_speak_of_it(run)
             _core("loss", 5, "p"),
             _core("impact", 3, "p"),
             _core("random", 3, "r"),
+            _core("random", 4, "r", draw=2),
             _core("impact", 1, "p", study="t"),
         ),
         trigger_modes=table("trigger_modes", _mode("up", "p", "robust"), _mode("down", "p", "inconclusive")),

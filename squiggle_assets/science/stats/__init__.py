@@ -39,7 +39,7 @@ from squiggle_assets.science.stats.permutation import (
     smallest_sign_flip_p,
 )
 from squiggle_assets.science.stats.power import detectable_paired, rejection_share, sign_flip_power, smallest_effect
-from squiggle_assets.science.stats.prediction import prediction_p
+from squiggle_assets.science.stats.prediction import prediction_p, prediction_spreads
 from squiggle_assets.science.stats.robust import (
     MAD_SIGMA,
     clipped_scale,
@@ -84,6 +84,7 @@ __all__ = [
     "poisson_lower",
     "pooled_binomial_tail",
     "prediction_p",
+    "prediction_spreads",
     "rejection_share",
     "resamples",
     "restricted_mean",

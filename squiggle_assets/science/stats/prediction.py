@@ -1,6 +1,7 @@
 """Whether one value is another draw of a small sample.
 
-Here: the p of a single new observation. Not here: tests of a mean (permutation, paired), intervals (intervals).
+Here: the p of a single new observation, how far off it has to be for a p. Not here: tests of a mean (permutation,
+paired), intervals (intervals).
 """
 
 from __future__ import annotations
@@ -26,3 +27,17 @@ def prediction_p(value: float, sample_N: NDArray[np.float64]) -> float:
     if not spread > 1e-12 * float(np.abs(sample).max(initial=0.0)):
         return math.nan
     return float(stdtr(num - 1, -(value - sample.mean()) / (spread * np.sqrt(1 + 1 / num))))
+
+
+def prediction_spreads(p_value: float, num: int) -> float:
+    """Standard deviations of a sample of num draws above its mean at which prediction_p is p_value: its inverse.
+
+    nan with fewer than 2 draws. ValueError unless 0 < p_value < 1.
+    """
+    from scipy.special import stdtrit
+
+    if not 0 < p_value < 1:
+        raise ValueError(f"a p that can be reached lies between 0 and 1, got {p_value}")
+    if num < 2:
+        return math.nan
+    return float(-stdtrit(num - 1, p_value) * np.sqrt(1 + 1 / num))
