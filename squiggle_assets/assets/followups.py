@@ -170,7 +170,7 @@ def _replayed(
 def _fresh_parent(step: Any) -> str | None:
     """run_id of the exact replay on this fresh seed, if it is there and was made as this one will be."""
     scope, node = step.scope, step.node
-    exact = replace(scope.study.followup(scope.arm), condition="exact", draw=0).name
+    exact = replace(scope.study.followup(scope.arm), condition="exact", draw=0, part=1).name
     if exact == scope.arm:
         return None
     pointer = step.store.pointer(step.graph.path(f"{CONFIRMATION}/run_manifest"), exact, scope.seed)

@@ -72,3 +72,24 @@ def test_without_triggers_there_is_no_selection() -> None:
     scope = Scope(study=STUDY, profile=profiles.load("demo"), partition=Partition("planted.remove"), num_seeds=8)
     made = followups._selection(SimpleNamespace(scope=scope), pl.DataFrame(attributed("first", 0)), LOCATIONS)
     assert made["selection"]["status"].to_list() == ["no_selection"]
+
+
+@pytest.mark.parametrize("arm", ["planted.remove", "planted.remove-1of2", "planted.placebo-2"])
+def test_the_parent_on_fresh_seeds_is_the_exact_replay_of_that_seed(arm: str) -> None:
+    asked: list[tuple[Any, ...]] = []
+    inputs = {"candidate_pool": "p", "followup/selection": "of this arm"}
+    origin = SimpleNamespace(code_version="now", inputs={"candidate_pool": "p"}, object_id="parent")
+    scope = Scope(study=STUDY, profile=profiles.load("demo"), partition=Partition(arm, 5), num_seeds=8)
+
+    def pointer(*place: Any) -> Any:
+        asked.append(place)
+        return SimpleNamespace(origin=origin)
+
+    step = SimpleNamespace(
+        scope=scope, node=SimpleNamespace(code_version="now"), identity=SimpleNamespace(inputs=inputs),
+        store=SimpleNamespace(pointer=pointer), graph=SimpleNamespace(path=str),
+    )  # fmt: skip
+    assert followups._fresh_parent(step) == "parent"
+    assert asked == [("confirmation/run_manifest", "planted.exact", 5)]
+    origin.inputs = {"candidate_pool": "another"}
+    assert followups._fresh_parent(step) is None
