@@ -80,6 +80,7 @@ def _run(session: Any, selection: Any) -> bool:
     from partitions.rosters import add_seeds
     from squiggle_assets.running import engine, listing
 
+    session.workspace.refuse_full_disk()
     if selection.seeds is not None:
         strange = sorted(selection.seeds - set(session.roster.seeds) - set(session.study.seeds))
         if strange:
@@ -325,14 +326,31 @@ def ui(
     raise typer.Exit(serving.serve(Workspace.given(profile=profile, items=items), port))
 
 
+_MISTAKES = (ValueError, LookupError, OSError, RuntimeError)
+
+
+def _full_disk() -> OSError | None:
+    """Whatever was raised for want of space, databases say it in words of their own."""
+    try:
+        Workspace.given().refuse_full_disk()
+    except OSError as full:
+        return full
+    except ValueError:  # settings that are none: the error that is being reported says so
+        return None
+    return None
+
+
 def main() -> None:
-    """Entry point: a person's mistake is one line, not a traceback."""
+    """Entry point: a person's mistake is one line, and with --debug a traceback."""
+    debug = "--debug" in sys.argv
+    sys.argv = [word for word in sys.argv if word != "--debug"]
     try:
         app()
-    except (ValueError, LookupError, OSError, RuntimeError) as error:
-        if "--debug" in sys.argv or isinstance(error, json.JSONDecodeError):
+    except Exception as error:
+        said = _full_disk() or (error if isinstance(error, _MISTAKES) else None)
+        if said is None or debug or isinstance(error, json.JSONDecodeError):
             raise
-        errors.print(f"error: {error}", markup=False, highlight=False, style="red", soft_wrap=True)
+        errors.print(f"error: {said}", markup=False, highlight=False, style="red", soft_wrap=True)
         sys.exit(2)
 
 

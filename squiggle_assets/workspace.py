@@ -5,6 +5,7 @@ Here: where things lie and which sizes run. Not here: environment variables (res
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,6 +18,9 @@ from squiggle_assets import profiles
 from squiggle_assets.science.canonical import sha256_text
 from squiggle_assets.science.ports import Progress
 from squiggle_assets.science.spec import Profile
+
+FULL = 256 * 2**20
+"""Bytes; with less space left nothing is begun, and whatever failed is said to have failed for it."""
 
 Report = Callable[[str, object], Progress]
 """(node, partition) -> where its progress goes."""
@@ -45,6 +49,20 @@ class Workspace:
     def root(self) -> Path:
         """Data root, absolute."""
         return self.settings.data_root.expanduser().absolute()
+
+    @property
+    def free_bytes(self) -> int:
+        """Space that is left where the data root is, or will be."""
+        folder = next(path for path in (self.root, *self.root.parents) if path.exists())
+        return shutil.disk_usage(folder).free
+
+    def refuse_full_disk(self) -> None:
+        """OSError where too little space is left to write anything."""
+        if self.free_bytes < FULL:
+            raise OSError(
+                f"the disk of {self.root} is full ({self.free_bytes / 2**20:.0f} MiB left): free some space, or point "
+                "SQUIGGLE_DATA_ROOT at another disk; what is done is kept"
+            )
 
     @cached_property
     def items(self) -> str | None:

@@ -6,7 +6,6 @@ Here: one row per question. Not here: mending anything but what is always mended
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -35,8 +34,7 @@ def _devices(workspace: Workspace) -> Row:
 
 
 def _disk(workspace: Workspace) -> Row:
-    folder = next(path for path in (workspace.root, *workspace.root.parents) if path.exists())
-    free = shutil.disk_usage(folder).free
+    free = workspace.free_bytes
     return _row(
         "disk",
         free >= _LEAST_FREE,
