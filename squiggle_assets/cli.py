@@ -5,7 +5,6 @@ Here: commands, their help and their exit codes. Not here: what they do (squiggl
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -326,29 +325,17 @@ def ui(
     raise typer.Exit(serving.serve(Workspace.given(profile=profile, items=items), port))
 
 
-_MISTAKES = (ValueError, LookupError, OSError, RuntimeError)
-
-
-def _full_disk() -> OSError | None:
-    """Whatever was raised for want of space, databases say it in words of their own."""
-    try:
-        Workspace.given().refuse_full_disk()
-    except OSError as full:
-        return full
-    except ValueError:  # settings that are none: the error that is being reported says so
-        return None
-    return None
-
-
 def main() -> None:
     """Entry point: a person's mistake is one line, and with --debug a traceback."""
+    from squiggle_assets.running import mistakes
+
     debug = "--debug" in sys.argv
     sys.argv = [word for word in sys.argv if word != "--debug"]
     try:
         app()
     except Exception as error:
-        said = _full_disk() or (error if isinstance(error, _MISTAKES) else None)
-        if said is None or debug or isinstance(error, json.JSONDecodeError):
+        said = None if debug else mistakes.told(error)
+        if said is None:
             raise
         errors.print(f"error: {said}", markup=False, highlight=False, style="red", soft_wrap=True)
         sys.exit(2)
