@@ -36,8 +36,16 @@ def number(value: float | int | None) -> str:
     return (f"{value:,.0f}" if whole else f"{value:.3g}").replace("-", "−")
 
 
+_ROUNDING = 1e-12
+
+
 def mean(value: float | None) -> str:
-    """A measured number or mean with three significant digits, zeros at the end kept: 1.00 is no count of 1."""
+    """A measured number or mean with three significant digits, zeros at the end kept: 1.00 is no count of 1.
+
+    What rounding leaves of a zero is 0.
+    """
+    if value is not None and abs(value) < _ROUNDING:
+        return number(0)
     if value is None or not math.isfinite(value) or value == 0 or abs(value) >= _WHOLE_FROM:
         return number(value)
     return f"{value:#.3g}".rstrip(".").replace("-", "−")
