@@ -42,3 +42,9 @@ def test_a_family_of_the_positive_control_alone_is_what_it_is() -> None:
 def test_an_edit_of_the_planted_arm_is_a_claim_of_its_own_and_no_control() -> None:
     found = q_of(claim("remove", "planted", 0.01, "placebo"), claim("other", "blocked", 0.04, "placebo"))
     assert found == pytest.approx({"remove": 0.02, "other": 0.04})
+
+
+def test_a_claim_that_could_not_be_tested_stays_in_its_family() -> None:
+    found = q_of(claim("iid", "iid", 0.01), claim("blocked", "blocked", 0.2), claim("ramp", "ramp", float("nan")))
+    assert found["ramp"] is None
+    assert found["iid"] == pytest.approx(3 * 0.01) and found["blocked"] == pytest.approx(3 * 0.2 / 2)
