@@ -21,7 +21,7 @@ from squiggle_assets.science.spec import Profile, Study
 
 LABEL_WORDS = {
     "kills": "more than half of the seeds lose the event, beyond what placebo edits do",
-    "delays": "the event comes, but later",
+    "delays": "its threshold is crossed later in most seeds; whether that crossing is the event is not tested",
     "weakens": "the event comes, but weaker",
     "preserves": "equivalent to the control within margins set beforehand: nothing happened, and that was tested",
     "inconclusive": "no rule fits: neither an effect nor its absence was shown",
@@ -83,12 +83,22 @@ def _found(study: Study, claims: pl.DataFrame, chosen: pl.DataFrame) -> Section:
     )
     blocks: list[Block] = [Text(text=f"Hypothesis: {study.hypothesis}")]
     blocks += [Text(tone="lead", text=sentence) for sentence in sections.sentences(claims)]
+    planted = sorted({arm.name for arm in study.arms if arm.role == "planted"} & set(claims["arm"]) - set(without))
+    if planted:
+        blocks.append(
+            Text(
+                tone="note",
+                text=f"Arm {listed(planted)} is the positive control: its items were put in by this platform. That "
+                "removing them acts shows that the method sees what is there; it is no finding about any item.",
+            )
+        )
     if without:
         blocks.append(
             Text(
                 tone="note",
                 text=f"No triggers: no significant consensus event of {listed(without)} has items that were shown "
-                "before it more often than chance has it, so nothing was edited there. That is an answer.",
+                "before it so much more often than chance has it that attribution could tell (what it could have told "
+                "stands below), so nothing was edited there, and its claims could not be tested.",
             )
         )
     return Section(title="What was found", blocks=blocks)

@@ -185,10 +185,12 @@ def acting(table: pl.DataFrame, where: str) -> list[str]:
     found = []
     for row in table.filter(pl.col("n_tried").list.len() > 1).iter_rows(named=True):
         tried = ", ".join(number(size) for size in row["n_tried"])
-        best = "none of them acts" if row["n_acting"] is None else f"the smallest that acts: {number(row['n_acting'])}"
+        best = (
+            "none kills or delays it" if row["n_acting"] is None else f"smallest that does: {number(row['n_acting'])}"
+        )
         found.append(
-            f"{row['condition'].capitalize()} of the best {tried} items of event {row['consensus_event_id'][:8]}, "
-            f"{where}: {best}."
+            f"Does {row['condition']} of the best {tried} items still kill or delay event "
+            f"{row['consensus_event_id'][:8]}, {where}? {best[0].upper()}{best[1:]}."
         )
     return found
 
