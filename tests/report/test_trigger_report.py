@@ -163,6 +163,7 @@ def test_what_was_found_comes_first_with_estimate_control_and_verdict(text: str)
     assert "Removing the triggers of arm planted's event weakens or removes the event. Supported: −3.50" in found
     assert "envelopes against placebo" in found
     assert "No triggers: no significant consensus event of blocked has items" in found
+    assert "Arm planted is the positive control" in found and "no finding about any item" in found
 
 
 def test_the_label_stands_beside_the_verdict_on_both_rosters(text: str) -> None:
