@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -21,3 +22,14 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("the real data sets lie beside the project, not in it, and are not here (SQUIGGLE_SHARED_DATA)")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def no_dagster_instance_of_another_test() -> None:
+    """Forget the state storage that Dagster keeps of an instance whose test is over: loading definitions would ask it.
+
+    Instances of fixtures that end in another order than they began leave it behind.
+    """
+    module = sys.modules.get("dagster._core.storage.defs_state.base")
+    if module is not None:
+        module._current_storage.set(None)
