@@ -12,6 +12,7 @@ import pytest
 
 from resources.settings import Settings
 from squiggle_assets import cli
+from squiggle_assets.running import mistakes
 from squiggle_assets.workspace import FULL, Workspace
 
 Usage = namedtuple("Usage", "total used free")
@@ -56,3 +57,9 @@ def test_with_debug_a_mistake_is_a_traceback(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(sys, "argv", ["squiggle", "--debug", "run"])
     with pytest.raises(ValueError, match="a mistake"):
         cli.main()
+
+
+def test_a_wrong_word_is_a_wrong_word_on_a_full_disk_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    left(monkeypatch, 0)
+    assert mistakes.told(ValueError("no study 'x'")) == "no study 'x'"
+    assert "is full" in str(mistakes.told(OSError(28, "No space left on device")))

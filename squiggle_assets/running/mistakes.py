@@ -9,18 +9,21 @@ import json
 
 from squiggle_assets.workspace import Workspace
 
-_MISTAKES = (ValueError, LookupError, OSError, RuntimeError)
+_SAID = (ValueError, LookupError)
+"""Their words say what is wrong, full disk or not."""
+_MISTAKES = (*_SAID, OSError, RuntimeError)
 
 
 def told(error: Exception) -> str | None:
     """One line that says what is wrong and the way out; None for a fault of the program, which needs its traceback.
 
-    On a full disk it is the full disk, whatever was raised for it: databases say it in words of their own.
+    On a full disk everything but a wrong word of the command is the full disk: databases say it in words of their own.
     """
-    full = _full_disk()
+    known = isinstance(error, _MISTAKES) and not isinstance(error, json.JSONDecodeError)
+    full = None if known and isinstance(error, _SAID) else _full_disk()
     if full is not None:
         return str(full)
-    return str(error) if isinstance(error, _MISTAKES) and not isinstance(error, json.JSONDecodeError) else None
+    return str(error) if known else None
 
 
 def _full_disk() -> OSError | None:
