@@ -62,7 +62,7 @@ def _is_planted(study: Study, claim: Claim) -> bool:
 
 
 def _corrected(p: NDArray[np.float64], planted: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Q of each claim, and the number of tests it was corrected for."""
+    """What each claim has for q, and the number of tests it was corrected for."""
     q, sizes = benjamini_hochberg(p), np.full(len(p), len(p))
     if not planted.all():
         q[~planted], sizes[~planted] = benjamini_hochberg(p[~planted]), (~planted).sum()
