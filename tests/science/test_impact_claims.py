@@ -137,7 +137,7 @@ def test_a_score_that_every_run_has_at_its_floor_is_at_a_bound():
 # ---- claims
 
 
-def test_more_events_and_a_lower_loss_on_fresh_seeds_are_supported_where_discovery_had_triggers():
+def test_a_lower_loss_on_fresh_seeds_is_supported_where_discovery_had_triggers():
     found = claims_of(result())
     for other in (MEAN, LOSS, PLAIN):
         events, loss = found[f"{other}:consensus_event_excess"], found[f"{other}:final_val_random_loss"]
